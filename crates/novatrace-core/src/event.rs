@@ -1,0 +1,186 @@
+//! What a slice, instant or counter sample says: the content of a `TrackEvent`. Does not belong
+//! here: its time and track, which the [`crate::Sequence`] writes around it.
+
+use crate::annotation::{Annotations, Limits, Scalar};
+use crate::intern::{Iid, Text};
+use crate::schema::{source_location, track_event};
+use crate::wire;
+
+/// Appends the fields of a `TrackEvent` to a buffer of the caller's.
+///
+/// Interned texts are the sequence's to [define](crate::Sequence::define) before the event is
+/// written.
+#[derive(Debug)]
+pub struct EventBody<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> EventBody<'a> {
+    /// Appends to `out`, which need not be empty.
+    #[inline]
+    pub fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    /// `name_iid` or `name`.
+    #[inline]
+    pub fn name(&mut self, name: Text<'_>) -> &mut Self {
+        self.text(name, track_event::NAME_IID, track_event::NAME)
+    }
+
+    /// `category_iids` or `categories`; may be called again for more categories.
+    #[inline]
+    pub fn category(&mut self, category: Text<'_>) -> &mut Self {
+        self.text(category, track_event::CATEGORY_IIDS, track_event::CATEGORIES)
+    }
+
+    /// `flow_ids`: an arrow from the event that had this id before, in order of time.
+    #[inline]
+    pub fn flow(&mut self, id: u64) -> &mut Self {
+        wire::fixed64_field(self.out, track_event::FLOW_IDS, id);
+        self
+    }
+
+    /// `terminating_flow_ids`: as [`flow`](Self::flow), and the last of the arrows.
+    #[inline]
+    pub fn terminating_flow(&mut self, id: u64) -> &mut Self {
+        wire::fixed64_field(self.out, track_event::TERMINATING_FLOW_IDS, id);
+        self
+    }
+
+    /// `source_location_iid`, [defined](crate::Sequence::define_location) before.
+    #[inline]
+    pub fn location(&mut self, iid: Iid) -> &mut Self {
+        wire::varint_field(self.out, track_event::SOURCE_LOCATION_IID, u64::from(iid.get()));
+        self
+    }
+
+    /// `source_location`, spelled out: for a place that is not worth interning.
+    pub fn inline_location(&mut self, location: &SourceLocation<'_>) -> &mut Self {
+        let message = wire::open(self.out, track_event::SOURCE_LOCATION);
+        location.encode(self.out);
+        wire::close(self.out, message);
+        self
+    }
+
+    /// The value of a counter: `double_counter_value` for [`Scalar::Double`], else `counter_value`.
+    ///
+    /// The trace processor keeps values as doubles, so that integers beyond 2^53 are rounded there;
+    /// unsigned values beyond `i64::MAX` are therefore sent as doubles.
+    #[inline]
+    pub fn counter(&mut self, value: Scalar) -> &mut Self {
+        let double = match value {
+            Scalar::Int(value) => {
+                wire::varint_field(self.out, track_event::COUNTER_VALUE, value.cast_unsigned());
+                return self;
+            }
+            Scalar::Uint(value) | Scalar::Pointer(value) => match i64::try_from(value) {
+                Ok(value) => return self.counter(Scalar::Int(value)),
+                #[expect(clippy::cast_precision_loss, reason = "as the trace processor stores it")]
+                Err(_) => value as f64,
+            },
+            Scalar::Bool(value) => return self.counter(Scalar::Int(value.into())),
+            Scalar::Double(value) => value,
+        };
+        wire::fixed64_field(self.out, track_event::DOUBLE_COUNTER_VALUE, double.to_bits());
+        self
+    }
+
+    /// A debug annotation with a single value.
+    #[inline]
+    pub fn annotation(&mut self, name: Text<'_>, value: Scalar) -> &mut Self {
+        Annotations::scalar_at_top(self.out, name, value);
+        self
+    }
+
+    /// The writer of debug annotations of any shape.
+    pub fn annotations(&mut self, limits: Limits) -> Annotations<'_> {
+        Annotations::new(self.out, limits)
+    }
+
+    #[inline(always)]
+    fn text(&mut self, text: Text<'_>, iid_field: u32, inline_field: u32) -> &mut Self {
+        match text {
+            Text::Iid(iid) => wire::varint_field(self.out, iid_field, u64::from(iid.get())),
+            Text::Inline(text) => wire::text_field(self.out, inline_field, text),
+        }
+        self
+    }
+}
+
+/// A place in a source file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceLocation<'a> {
+    /// The file's path.
+    pub file: &'a str,
+    /// The function's name; may be empty.
+    pub function: &'a str,
+    /// From 1; 0 is "unknown".
+    pub line: u32,
+}
+
+impl SourceLocation<'_> {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        wire::text_field(out, source_location::FILE_NAME, self.file);
+        if !self.function.is_empty() {
+            wire::text_field(out, source_location::FUNCTION_NAME, self.function);
+        }
+        wire::varint_field(out, source_location::LINE_NUMBER, u64::from(self.line));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_are_fixed64_each_with_a_tag_of_its_own() {
+        let mut out = vec![];
+        EventBody::new(&mut out).flow(0x0102_0304_0506_0708).flow(1).terminating_flow(2);
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0xF9, 0x02, 8, 7, 6, 5, 4, 3, 2, 1, // flow_ids
+            0xF9, 0x02, 1, 0, 0, 0, 0, 0, 0, 0, // flow_ids again: packed ones vanish
+            0x81, 0x03, 2, 0, 0, 0, 0, 0, 0, 0, // terminating_flow_ids
+        ]);
+    }
+
+    #[test]
+    fn counters_are_integers_where_they_can_be() {
+        let bytes = |value| {
+            let mut out = vec![];
+            EventBody::new(&mut out).counter(value);
+            out
+        };
+        assert_eq!(bytes(Scalar::Int(300)), [0xF0, 0x01, 0xAC, 0x02]); // counter_value
+        assert_eq!(bytes(Scalar::Uint(300)), bytes(Scalar::Int(300)));
+        let half = [0xE1, 0x02, 0, 0, 0, 0, 0, 0, 0xE0, 0x3F]; // double_counter_value
+        assert_eq!(bytes(Scalar::Double(0.5)), half);
+        #[expect(clippy::cast_precision_loss, reason = "what is expected")]
+        let rounded = u64::MAX as f64;
+        assert_eq!(bytes(Scalar::Uint(u64::MAX)), bytes(Scalar::Double(rounded)));
+    }
+
+    #[test]
+    fn texts_by_number_or_spelled_out() {
+        let mut out = vec![];
+        let iid = Iid::for_test(3);
+        EventBody::new(&mut out)
+            .name(Text::Inline("n"))
+            .category(Text::Inline("c"))
+            .category(Text::Iid(iid))
+            .location(iid)
+            .inline_location(&SourceLocation { file: "f", function: "g", line: 7 });
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0xBA, 0x01, 1, b'n',              // name
+            0xB2, 0x01, 1, b'c',              // categories
+            0x18, 3,                          // category_iids
+            0x90, 0x02, 3,                    // source_location_iid
+            0x8A, 0x02, 8,                    // source_location
+            0x12, 1, b'f',                    //   file_name
+            0x1A, 1, b'g',                    //   function_name
+            0x20, 7,                          //   line_number
+        ]);
+    }
+}

@@ -1,0 +1,520 @@
+//! One packet sequence: its id, flags, defaults, clock, and what has been interned on it. Does not
+//! belong here: the strings themselves, nor what an event says.
+//!
+//! [`Sequence::event`] and [`Sequence::end`] are the hot path of the whole product. A packet is
+//! put together from pieces of at most eight bytes whose contents are computed in registers; the
+//! parts that never change (sequence id, flags) are made once, when the sequence is.
+
+use crate::clock::ClockId;
+use crate::event::SourceLocation;
+use crate::intern::{Iid, Kind};
+use crate::schema::{
+    EventType, SEQ_INCREMENTAL_STATE_CLEARED, SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot,
+    interned_data, source_location, trace, trace_packet, trace_packet_defaults, track_event,
+};
+use crate::track::{TrackDescriptor, TrackUuid};
+use crate::wire;
+
+/// `TracePacket.trusted_packet_sequence_id`: never 0; ids below 128 take one byte in each packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SequenceId(u32);
+
+impl SequenceId {
+    /// `None` for 0, which the trace processor takes for "no sequence".
+    #[must_use]
+    pub const fn new(id: u32) -> Option<Self> {
+        if id == 0 { None } else { Some(Self(id)) }
+    }
+
+    /// The number as it is written.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+/// How the packets of a sequence say their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timestamps {
+    /// Nanoseconds since the packet before, on a clock of the sequence's own
+    /// (`ClockSnapshot.Clock.is_incremental`). Smallest when times ascend; an earlier time costs
+    /// some 7 bytes more.
+    Incremental,
+    /// Nanoseconds of the trace's clock. For a sequence that many tracks share, in any order.
+    Absolute,
+}
+
+/// A track that an event names itself, instead of relying on the sequence's default.
+#[derive(Debug, Clone, Copy)]
+pub struct ExplicitTrack {
+    /// `TrackEvent.track_uuid` with its tag.
+    field: [u8; 16],
+    len: usize,
+}
+
+impl ExplicitTrack {
+    /// Prepares the bytes that name `track`.
+    #[must_use]
+    pub fn new(track: TrackUuid) -> Self {
+        let mut bytes = Vec::with_capacity(16);
+        wire::varint_field(&mut bytes, track_event::TRACK_UUID, track.0);
+        let mut field = [0; 16];
+        field[..bytes.len()].copy_from_slice(&bytes);
+        Self { field, len: bytes.len() }
+    }
+}
+
+const SENT_LOCATION: u8 = 1 << 4;
+const LEN_TAG: u8 = (trace::PACKET << 3 | wire::LENGTH_DELIMITED) as u8;
+const TIMESTAMP_TAG: u8 = (trace_packet::TIMESTAMP << 3) as u8;
+const TRACK_EVENT_TAG: u8 = (trace_packet::TRACK_EVENT << 3 | wire::LENGTH_DELIMITED) as u8;
+const TYPE_TAG: u8 = (track_event::TYPE << 3) as u8;
+/// The longest event that takes the fast way: its packet's length then fits one byte.
+const MAX_SHORT: usize = 0x7F;
+
+/// The writer of one packet sequence: appends whole packets to a caller's buffer.
+///
+/// Every sequence must be [started](Self::start) before anything else is written on it: before the
+/// first packet that clears the incremental state, a reader skips what was interned.
+#[derive(Debug)]
+pub struct Sequence {
+    id: SequenceId,
+    timestamps: Timestamps,
+    needs_state: bool,
+    /// Time of the last packet on the delta clock, in ns. Unused with absolute times.
+    last_ns: u64,
+    /// Sequence id, then flags if events carry them: what ends every packet.
+    trailer: [u8; 8],
+    trailer_len: usize,
+    /// By [`Iid`], a bit for each [`Kind`] that has been defined since the state was cleared.
+    sent: Vec<u8>,
+    packets: u64,
+}
+
+impl Sequence {
+    /// A sequence that has written nothing yet.
+    #[must_use]
+    pub fn new(id: SequenceId, timestamps: Timestamps) -> Self {
+        let mut sequence = Self {
+            id,
+            timestamps,
+            needs_state: false,
+            last_ns: 0,
+            trailer: [0; 8],
+            trailer_len: 0,
+            sent: Vec::new(),
+            packets: 0,
+        };
+        sequence.set_trailer();
+        sequence
+    }
+
+    /// Makes each event say that it relies on the state (`SEQ_NEEDS_INCREMENTAL_STATE`), so that
+    /// a reader skips events after a loss instead of reading them against the wrong state. Needed
+    /// where packets can be lost on the way (ring buffers, network); 2 bytes an event.
+    #[must_use]
+    pub fn with_needs_state(mut self, needs_state: bool) -> Self {
+        self.needs_state = needs_state;
+        self.set_trailer();
+        self
+    }
+
+    fn set_trailer(&mut self) {
+        let mut bytes = Vec::with_capacity(8);
+        let id = u64::from(self.id.get());
+        wire::varint_field(&mut bytes, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
+        if self.needs_state {
+            let flags = SEQ_NEEDS_INCREMENTAL_STATE;
+            wire::varint_field(&mut bytes, trace_packet::SEQUENCE_FLAGS, flags);
+        }
+        self.trailer[..bytes.len()].copy_from_slice(&bytes);
+        self.trailer_len = bytes.len();
+    }
+
+    /// How many packets this sequence has written.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Starts the sequence, or starts it again: clears the incremental state, ties the clock to the
+    /// trace's at 0 ns, and makes `default_track` the track of events that name none.
+    ///
+    /// What was [defined](Self::define) before has to be defined again.
+    pub fn start(&mut self, out: &mut Vec<u8>, default_track: Option<TrackUuid>) {
+        self.sent.clear();
+        self.last_ns = 0;
+        let clock = match self.timestamps {
+            Timestamps::Incremental => ClockId::SEQUENCE_DELTA,
+            Timestamps::Absolute => ClockId::BOOTTIME,
+        };
+        self.packet(out, |out| {
+            let snapshot = wire::open(out, trace_packet::CLOCK_SNAPSHOT);
+            clock_reading(out, ClockId::BOOTTIME, 0, false);
+            if self.timestamps == Timestamps::Incremental {
+                clock_reading(out, ClockId::SEQUENCE_DELTA, 0, true);
+            }
+            let primary = u64::from(ClockId::BOOTTIME.0);
+            wire::varint_field(out, clock_snapshot::PRIMARY_TRACE_CLOCK, primary);
+            wire::close(out, snapshot);
+            let defaults = wire::open(out, trace_packet::TRACE_PACKET_DEFAULTS);
+            let id = u64::from(clock.0);
+            wire::varint_field(out, trace_packet_defaults::TIMESTAMP_CLOCK_ID, id);
+            if let Some(track) = default_track {
+                use trace_packet_defaults::track_event_defaults;
+                let event = wire::open(out, trace_packet_defaults::TRACK_EVENT_DEFAULTS);
+                wire::varint_field(out, track_event_defaults::TRACK_UUID, track.0);
+                wire::close(out, event);
+            }
+            wire::close(out, defaults);
+            let flags = SEQ_INCREMENTAL_STATE_CLEARED;
+            wire::varint_field(out, trace_packet::SEQUENCE_FLAGS, flags);
+            wire::varint_field(out, trace_packet::FIRST_PACKET_ON_SEQUENCE, 1);
+            let id = u64::from(self.id.get());
+            wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
+        });
+        self.packets += 1;
+    }
+
+    /// Writes what a track is. To come after its parent's and before the track's first event.
+    pub fn descriptor(&mut self, out: &mut Vec<u8>, descriptor: &TrackDescriptor<'_>) {
+        self.packet(out, |out| {
+            descriptor.encode(out);
+            out.extend_from_slice(&self.trailer[..self.trailer_len]);
+        });
+        self.packets += 1;
+    }
+
+    /// Whether `iid` has been defined as `kind` on this sequence.
+    #[inline]
+    #[must_use]
+    pub fn is_defined(&self, kind: Kind, iid: Iid) -> bool {
+        self.sent.get(iid.index()).is_some_and(|bits| bits & kind.bit() != 0)
+    }
+
+    /// Tells the sequence what `iid` stands for, unless it knows.
+    pub fn define(&mut self, out: &mut Vec<u8>, kind: Kind, iid: Iid, text: &str) {
+        if self.is_defined(kind, iid) {
+            return;
+        }
+        self.mark_sent(iid, kind.bit());
+        self.interned(out, kind.field(), |out| {
+            wire::varint_field(out, interned_data::entry::IID, u64::from(iid.get()));
+            wire::text_field(out, interned_data::entry::TEXT, text);
+        });
+    }
+
+    /// Tells the sequence which place in a source file `iid` stands for, unless it knows.
+    pub fn define_location(&mut self, out: &mut Vec<u8>, iid: Iid, location: &SourceLocation<'_>) {
+        if self.sent.get(iid.index()).is_some_and(|bits| bits & SENT_LOCATION != 0) {
+            return;
+        }
+        self.mark_sent(iid, SENT_LOCATION);
+        self.interned(out, interned_data::SOURCE_LOCATIONS, |out| {
+            wire::varint_field(out, source_location::IID, u64::from(iid.get()));
+            location.encode(out);
+        });
+    }
+
+    fn mark_sent(&mut self, iid: Iid, bit: u8) {
+        if self.sent.len() <= iid.index() {
+            self.sent.resize(iid.index() + 1, 0);
+        }
+        self.sent[iid.index()] |= bit;
+    }
+
+    fn interned(&mut self, out: &mut Vec<u8>, field: u32, entry: impl FnOnce(&mut Vec<u8>)) {
+        self.packet(out, |out| {
+            let data = wire::open(out, trace_packet::INTERNED_DATA);
+            let message = wire::open(out, field);
+            entry(out);
+            wire::close(out, message);
+            wire::close(out, data);
+            // Interned data is state itself, and is skipped if the state was not cleared first.
+            wire::varint_field(out, trace_packet::SEQUENCE_FLAGS, SEQ_NEEDS_INCREMENTAL_STATE);
+            let id = u64::from(self.id.get());
+            wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
+        });
+        self.packets += 1;
+    }
+
+    #[expect(clippy::unused_self, reason = "packets are written through their sequence only")]
+    fn packet(&self, out: &mut Vec<u8>, content: impl FnOnce(&mut Vec<u8>)) {
+        let packet = wire::open(out, trace::PACKET);
+        content(out);
+        wire::close(out, packet);
+    }
+
+    /// Writes an event at `ns` (0 to [`MAX_TIMESTAMP_NS`](crate::MAX_TIMESTAMP_NS)) on `track`, or
+    /// on the default track for `None`. `body` is what an [`EventBody`](crate::EventBody) wrote.
+    ///
+    /// Events of one track at equal times are read in the order written: ends are to come first,
+    /// then begins, the longest slice first. No order is needed otherwise.
+    #[inline]
+    pub fn event(
+        &mut self,
+        out: &mut Vec<u8>,
+        ns: u64,
+        event_type: EventType,
+        track: Option<&ExplicitTrack>,
+        body: &[u8],
+    ) {
+        self.packets += 1;
+        let track_len = track.map_or(0, |track| track.len);
+        let event_len = 2 + track_len + body.len();
+        let time = self.advance(ns);
+        if let Some(time) = time
+            && time < 1 << 56
+            && event_len <= MAX_SHORT - 20
+        {
+            self.short_event(out, time, event_type, track, body);
+        } else {
+            self.long_event(out, ns, time, event_type, track, body);
+        }
+    }
+
+    /// Ends the innermost slice that is open on the track. Has neither name nor category: one that
+    /// differs from the begin's would leave the slice open, with no word about it.
+    #[inline]
+    pub fn end(&mut self, out: &mut Vec<u8>, ns: u64, track: Option<&ExplicitTrack>) {
+        self.event(out, ns, EventType::SliceEnd, track, &[]);
+    }
+
+    /// What to write for the time `ns`; `None` if it lies behind the delta clock.
+    #[inline(always)]
+    fn advance(&mut self, ns: u64) -> Option<u64> {
+        match self.timestamps {
+            Timestamps::Absolute => Some(ns),
+            Timestamps::Incremental => {
+                let delta = ns.checked_sub(self.last_ns)?;
+                self.last_ns = ns;
+                Some(delta)
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn short_event(
+        &self,
+        out: &mut Vec<u8>,
+        time: u64,
+        event_type: EventType,
+        track: Option<&ExplicitTrack>,
+        body: &[u8],
+    ) {
+        let (time, time_len) = wire::packed_varint(time);
+        let track_len = track.map_or(0, |track| track.len);
+        let event_len = 2 + track_len + body.len();
+        let packet_len = 1 + time_len + 2 + event_len + self.trailer_len;
+        // One check of the capacity instead of one for each piece.
+        out.reserve(96 + body.len());
+        #[expect(clippy::cast_possible_truncation, reason = "both are at most MAX_SHORT here")]
+        let (packet_len, event_len) = (packet_len as u8, event_len as u8);
+        let head = u32::from_le_bytes([LEN_TAG, packet_len, TIMESTAMP_TAG, 0]);
+        wire::append(out, head.to_le_bytes(), 3);
+        wire::append(out, time.to_le_bytes(), time_len);
+        wire::append(out, [TRACK_EVENT_TAG, event_len, TYPE_TAG, event_type as u8], 4);
+        if let Some(track) = track {
+            wire::append(out, track.field, track.len);
+        }
+        if !body.is_empty() {
+            out.extend_from_slice(body);
+        }
+        wire::append(out, self.trailer, self.trailer_len);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_event(
+        &self,
+        out: &mut Vec<u8>,
+        ns: u64,
+        time: Option<u64>,
+        event_type: EventType,
+        track: Option<&ExplicitTrack>,
+        body: &[u8],
+    ) {
+        self.packet(out, |out| {
+            wire::varint_field(out, trace_packet::TIMESTAMP, time.unwrap_or(ns));
+            if time.is_none() {
+                // An absolute time in between leaves the delta clock where it is.
+                let clock = u64::from(ClockId::BOOTTIME.0);
+                wire::varint_field(out, trace_packet::TIMESTAMP_CLOCK_ID, clock);
+            }
+            let event = wire::open(out, trace_packet::TRACK_EVENT);
+            wire::varint_field(out, track_event::TYPE, event_type as u64);
+            if let Some(track) = track {
+                out.extend_from_slice(&track.field[..track.len]);
+            }
+            out.extend_from_slice(body);
+            wire::close(out, event);
+            out.extend_from_slice(&self.trailer[..self.trailer_len]);
+        });
+    }
+}
+
+fn clock_reading(out: &mut Vec<u8>, clock: ClockId, ns: u64, is_incremental: bool) {
+    let message = wire::open(out, clock_snapshot::CLOCKS);
+    wire::varint_field(out, clock_snapshot::clock::CLOCK_ID, u64::from(clock.0));
+    wire::varint_field(out, clock_snapshot::clock::TIMESTAMP, ns);
+    if is_incremental {
+        wire::varint_field(out, clock_snapshot::clock::IS_INCREMENTAL, 1);
+    }
+    wire::close(out, message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EventBody, Scalar, Text};
+
+    fn sequence(timestamps: Timestamps) -> Sequence {
+        Sequence::new(SequenceId::new(1).expect("not zero"), timestamps)
+    }
+
+    fn iid(number: u32) -> Iid {
+        Iid::for_test(number)
+    }
+
+    #[test]
+    fn a_start_clears_the_state_ties_the_clock_and_sets_the_defaults() {
+        let mut out = vec![];
+        sequence(Timestamps::Incremental).start(&mut out, Some(TrackUuid(7)));
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 35,                         // Trace.packet
+            0x32, 16,                         //   clock_snapshot
+            0x0A, 4, 0x08, 6, 0x10, 0,        //     clocks: BOOTTIME at 0
+            0x0A, 6, 0x08, 64, 0x10, 0,       //     clocks: the sequence's, at 0,
+            0x18, 1,                          //       incremental
+            0x10, 6,                          //     primary_trace_clock
+            0xDA, 0x03, 7,                    //   trace_packet_defaults
+            0xD0, 0x03, 64,                   //     timestamp_clock_id
+            0x5A, 2, 0x58, 7,                 //     track_event_defaults: track_uuid
+            0x68, 1,                          //   sequence_flags: cleared
+            0xB8, 0x05, 1,                    //   first_packet_on_sequence
+            0x50, 1,                          //   trusted_packet_sequence_id
+        ]);
+    }
+
+    #[test]
+    fn an_end_takes_eleven_bytes() {
+        let (mut out, mut sequence) = (vec![], sequence(Timestamps::Incremental));
+        sequence.end(&mut out, 1_000, None);
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 9,                          // Trace.packet
+            0x40, 0xE8, 0x07,                 //   timestamp: 1000 ns after the last
+            0x5A, 2,                          //   track_event
+            0x48, 2,                          //     type: TYPE_SLICE_END
+            0x50, 1,                          //   trusted_packet_sequence_id
+        ]);
+    }
+
+    #[test]
+    fn a_begin_with_category_takes_fifteen_bytes() {
+        let (mut out, mut sequence) = (vec![], sequence(Timestamps::Incremental));
+        let mut body = vec![];
+        EventBody::new(&mut body).name(Text::Iid(iid(5))).category(Text::Iid(iid(6)));
+        sequence.event(&mut out, 1_000, EventType::SliceBegin, None, &body);
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 13,                         // Trace.packet
+            0x40, 0xE8, 0x07,                 //   timestamp
+            0x5A, 6,                          //   track_event
+            0x48, 1,                          //     type: TYPE_SLICE_BEGIN
+            0x50, 5,                          //     name_iid
+            0x18, 6,                          //     category_iids
+            0x50, 1,                          //   trusted_packet_sequence_id
+        ]);
+    }
+
+    #[test]
+    fn an_integer_counter_takes_fourteen_bytes() {
+        let (mut out, mut sequence) = (vec![], sequence(Timestamps::Incremental));
+        let mut body = vec![];
+        EventBody::new(&mut body).counter(Scalar::Int(9));
+        sequence.event(&mut out, 1_000, EventType::Counter, None, &body);
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 12,                         // Trace.packet
+            0x40, 0xE8, 0x07,                 //   timestamp
+            0x5A, 5,                          //   track_event
+            0x48, 4,                          //     type: TYPE_COUNTER
+            0xF0, 0x01, 9,                    //     counter_value
+            0x50, 1,                          //   trusted_packet_sequence_id
+        ]);
+    }
+
+    #[test]
+    fn an_explicit_track_and_the_flag_are_written_when_asked_for() {
+        let mut sequence = sequence(Timestamps::Absolute).with_needs_state(true);
+        let mut out = vec![];
+        sequence.end(&mut out, 5, Some(&ExplicitTrack::new(TrackUuid(300))));
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 13,                         // Trace.packet
+            0x40, 5,                          //   timestamp, absolute
+            0x5A, 5,                          //   track_event
+            0x48, 2,                          //     type: TYPE_SLICE_END
+            0x58, 0xAC, 0x02,                 //     track_uuid
+            0x50, 1,                          //   trusted_packet_sequence_id
+            0x68, 2,                          //   sequence_flags: needs incremental state
+        ]);
+    }
+
+    #[test]
+    fn an_earlier_time_is_absolute_and_leaves_the_delta_clock_alone() {
+        let (mut out, mut sequence) = (vec![], sequence(Timestamps::Incremental));
+        sequence.end(&mut out, 100, None);
+        out.clear();
+        sequence.end(&mut out, 40, None);
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 11,                         // Trace.packet
+            0x40, 40,                         //   timestamp
+            0xD0, 0x03, 6,                    //   timestamp_clock_id: BOOTTIME
+            0x5A, 2, 0x48, 2,                 //   track_event
+            0x50, 1,                          //   trusted_packet_sequence_id
+        ]);
+        out.clear();
+        sequence.end(&mut out, 101, None);
+        assert_eq!(out[..4], [0x0A, 8, 0x40, 1]);
+    }
+
+    #[test]
+    fn iid_is_defined_once_until_the_state_is_cleared() {
+        let (mut out, mut sequence) = (vec![], sequence(Timestamps::Incremental));
+        sequence.define(&mut out, Kind::EventName, iid(1), "a");
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 13,                         // Trace.packet
+            0x62, 7,                          //   interned_data
+            0x12, 5,                          //     event_names
+            0x08, 1, 0x12, 1, b'a',           //       iid, name
+            0x68, 2,                          //   sequence_flags
+            0x50, 1,                          //   trusted_packet_sequence_id
+        ]);
+        let len = out.len();
+        sequence.define(&mut out, Kind::EventName, iid(1), "a");
+        assert_eq!(out.len(), len, "known already");
+        sequence.define(&mut out, Kind::Category, iid(1), "a");
+        assert!(out.len() > len, "each kind is told apart");
+        sequence.start(&mut out, None);
+        let len = out.len();
+        sequence.define(&mut out, Kind::EventName, iid(1), "a");
+        assert!(out.len() > len, "forgotten by the clear");
+    }
+
+    #[test]
+    fn short_and_long_way_agree_around_the_border() {
+        for len in 90..140 {
+            let body = vec![0; len];
+            let (mut fast, mut slow) = (vec![], vec![]);
+            let mut sequence = sequence(Timestamps::Absolute);
+            sequence.event(&mut fast, 77, EventType::Instant, None, &body);
+            sequence.long_event(&mut slow, 77, Some(77), EventType::Instant, None, &body);
+            assert_eq!(fast, slow, "{len}");
+        }
+    }
+}

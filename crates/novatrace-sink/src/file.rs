@@ -1,0 +1,100 @@
+//! A plain file.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::{CreateError, Sink};
+
+/// Writes batches to a file, each with one call of `write`.
+#[derive(Debug)]
+pub struct FileSink {
+    file: File,
+    path: PathBuf,
+    /// Bytes of the batches that were written whole.
+    len: u64,
+    /// Whether `len` is a position to cut at: not so for pipes and terminals.
+    is_regular: bool,
+}
+
+impl FileSink {
+    /// Creates the file, or empties the one that is there. Pipes and devices can be named too.
+    ///
+    /// # Errors
+    ///
+    /// [`CreateError`], with nothing created: the path is a directory, its parent is missing, or
+    /// the operating system refuses.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, CreateError> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return Err(CreateError::IsDirectory { path: path.to_owned() });
+        }
+        match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() && !parent.is_dir() => {
+                let parent = parent.to_owned();
+                return Err(CreateError::NoParent { path: path.to_owned(), parent });
+            }
+            _ => {}
+        }
+        let open = OpenOptions::new().write(true).create(true).truncate(true).open(path);
+        let file = open.map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
+        let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Ok(Self { file, path: path.to_owned(), len: 0, is_regular })
+    }
+
+    /// The path as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Sink for FileSink {
+    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all(batch);
+        if written.is_ok() {
+            self.len += batch.len() as u64;
+        } else if self.is_regular {
+            // A full disk takes a part of a batch; a file cut between packets is the better one.
+            // If this fails too, the first error is still the one to tell.
+            let _ = self.file.set_len(self.len);
+        }
+        written
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_existing_file_is_emptied() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        std::fs::write(&path, "the last run").expect("writable");
+        let mut sink = FileSink::create(&path).expect("creatable");
+        sink.write(b"new").expect("writable");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"new");
+    }
+
+    #[test]
+    fn a_directory_and_a_missing_parent_are_refused_by_name() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let error = FileSink::create(folder.path()).expect_err("a directory");
+        assert!(matches!(error, CreateError::IsDirectory { .. }), "{error}");
+        let error = FileSink::create(folder.path().join("no/a.pftrace")).expect_err("no parent");
+        assert!(error.to_string().ends_with("no` does not exist; create it first"), "{error}");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_is_an_error_of_the_write() {
+        let mut sink = FileSink::create("/dev/full").expect("always there on Linux");
+        let error = sink.write(b"x").expect_err("it is full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+}
