@@ -1,1 +1,55 @@
-fn main() {}
+//! The project's own commands. `cargo xtask test` is what CI runs; see CONTRIBUTING.md.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line's results and remarks"
+)]
+
+mod oracle;
+mod picture;
+mod sql;
+mod test;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// The project's own commands.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Command {
+    /// Sets up the oracle, checks the sources and runs every test.
+    Test(test::Options),
+    /// Sets up the oracle only: Perfetto's trace processor and Node, in .oracle/.
+    Oracle,
+    /// Queries a trace with Perfetto's trace processor.
+    Sql(sql::Options),
+    /// Takes a picture of a trace in the Perfetto UI.
+    Picture(picture::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Command::parse() {
+        Command::Test(options) => test::run(&options),
+        Command::Oracle => oracle::set_up().map(|_| ExitCode::SUCCESS),
+        Command::Sql(options) => sql::run(&options),
+        Command::Picture(options) => picture::run(&options),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or_else(|| unreachable!("xtask is a folder of the workspace"))
+}
+
+/// Where the oracle is set up, unless `NOVATRACE_ORACLE` says otherwise.
+fn oracle_home() -> PathBuf {
+    std::env::var_os("NOVATRACE_ORACLE").map_or_else(|| root().join(".oracle"), PathBuf::from)
+}
