@@ -32,7 +32,10 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Test(options) => test::run(&options),
-        Command::Oracle => oracle::set_up().map(|_| ExitCode::SUCCESS),
+        Command::Oracle => oracle::set_up().map(|set_up| match set_up {
+            oracle::SetUp::Ready => ExitCode::SUCCESS,
+            oracle::SetUp::Absent(_) => ExitCode::FAILURE,
+        }),
         Command::Sql(options) => sql::run(&options),
         Command::Picture(options) => picture::run(&options),
     };

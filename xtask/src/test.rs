@@ -39,9 +39,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         Err(error) => Ok(Counts::broken(&format!("{error:#}"))),
     })?;
     run.cargo("format", &["fmt", "--all", "--check"])?;
-    run.cargo("lints", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    run.cargo(
+        "lints",
+        &["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"],
+    )?;
     if !options.quick {
-        run.cargo("documentation", &["doc", "--workspace", "--no-deps"])?;
+        run.cargo("documentation", &["doc", "--workspace", "--no-deps", "--keep-going"])?;
     }
     run.cargo("tests", &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])?;
     if !options.quick {

@@ -55,4 +55,12 @@ pub enum Error {
         /// What it wrote to its error stream.
         stderr: String,
     },
+    /// Perfetto's protobuf classes cannot read the bytes, or know a field of them not.
+    #[error("{trace}: {message}")]
+    Schema {
+        /// The length of the bytes.
+        trace: String,
+        /// What the decoder said.
+        message: String,
+    },
 }

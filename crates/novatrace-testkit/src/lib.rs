@@ -18,6 +18,7 @@
 //! 4. [`Loaded::query`] runs SQL; [`Loaded::slices`], [`Loaded::counters`], [`Loaded::flows`],
 //!    [`Loaded::tracks`] and [`Loaded::processes`] give the common facts as plain data.
 //! 5. [`Loaded::tree`] is the whole trace as text, for snapshots; [`assert_tree!`] compares it.
+//! 6. [`Oracle::decode_text`] is a second opinion on the bytes, which finds what the trace processor passes over in silence.
 //!
 //! The trace processor is set up by `cargo xtask test`. It runs as a server in a Node process: about 0.3 s
 //! to start, 0.2 s for the first trace and 0.06 s for each one after it. Servers are kept and used

@@ -1,7 +1,7 @@
 //! A trace in the trace processor, and the rows it answers with.
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
@@ -76,7 +76,7 @@ impl Drop for Loaded {
 /// its value is of another type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    columns: Rc<[String]>,
+    columns: Arc<[String]>,
     values: Vec<Value>,
 }
 
@@ -190,13 +190,13 @@ impl Row {
 
 fn rows(mut answer: Json) -> Option<Vec<Row>> {
     let columns: Vec<String> = serde_json::from_value(answer.get_mut("columns")?.take()).ok()?;
-    let columns: Rc<[String]> = columns.into();
+    let columns: Arc<[String]> = columns.into();
     let Json::Array(rows) = answer.get_mut("rows")?.take() else { return None };
     rows.into_iter()
         .map(|row| {
             let Json::Array(cells) = row else { return None };
             let values = cells.into_iter().map(cell).collect::<Option<_>>()?;
-            Some(Row { columns: Rc::clone(&columns), values })
+            Some(Row { columns: Arc::clone(&columns), values })
         })
         .collect()
 }

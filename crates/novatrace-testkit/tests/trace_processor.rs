@@ -335,6 +335,24 @@ fn expected_loss_must_be_named_and_must_be_there() {
     assert!(message.contains("misplaced_end_event = 0, but was expected"), "{message}");
 }
 
+#[test]
+fn a_cut_or_unknown_field_that_the_trace_processor_ignores_is_found_by_the_schema() {
+    let oracle = oracle_or_skip!();
+    let whole = sample();
+    let decoded = oracle.decode_text(&whole).expect("all of it is in the schema");
+    assert!(decoded.contains("process_name: \"chip\""), "{decoded}");
+
+    let cut = &whole[..whole.len() - 1];
+    oracle.load_bytes(cut).expect("it says nothing").assert_healthy();
+    let error = oracle.decode_text(cut).expect_err("the last packet is cut");
+    assert!(error.to_string().contains("malformed"), "{error}");
+
+    let strange = [whole, packet(&[message(60, &[int(1, 9), int(999, 1)])])].concat();
+    oracle.load_bytes(&strange).expect("it says nothing").assert_healthy();
+    let error = oracle.decode_text(&strange).expect_err("there is no field 999");
+    assert!(error.to_string().contains("trace.packet[17].track_descriptor[0].999"), "{error}");
+}
+
 fn panic_of(action: impl FnOnce()) -> String {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(action))
         .expect_err("it has to panic");
