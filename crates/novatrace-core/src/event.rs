@@ -2,7 +2,7 @@
 //! here: its time and track, which the [`crate::Sequence`] writes around it.
 
 use crate::annotation::{Annotations, Limits, Scalar};
-use crate::intern::{Iid, Text};
+use crate::intern::{Iid, Symbols, Text};
 use crate::schema::{source_location, track_event};
 use crate::wire;
 
@@ -26,6 +26,21 @@ impl<'a> EventBody<'a> {
     #[inline]
     pub fn name(&mut self, name: Text<'_>) -> &mut Self {
         self.text(name, track_event::NAME_IID, track_event::NAME)
+    }
+
+    /// The name in the body of an event, if the name was written first.
+    #[must_use]
+    pub fn name_in<S: std::hash::BuildHasher>(body: &[u8], symbols: &Symbols<S>) -> Option<String> {
+        let (tag, rest) = wire::read_varint(body)?;
+        let (number, rest) = wire::read_varint(rest)?;
+        if tag == u64::from(track_event::NAME_IID << 3 | wire::VARINT) {
+            return symbols.numbered(number).map(str::to_owned);
+        }
+        if tag == u64::from(track_event::NAME << 3 | wire::LENGTH_DELIMITED) {
+            let text = rest.get(..usize::try_from(number).ok()?)?;
+            return Some(String::from_utf8_lossy(text).into_owned());
+        }
+        None
     }
 
     /// `category_iids` or `categories`; may be called again for more categories.

@@ -127,6 +127,13 @@ impl<S: BuildHasher> Symbols<S> {
         self.by_text.get(text).copied()
     }
 
+    /// The text with this number, if there is one.
+    #[must_use]
+    pub fn numbered(&self, number: u64) -> Option<&str> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        self.texts.get(index).map(|text| &**text)
+    }
+
     /// The text that `iid` stands for.
     ///
     /// # Panics

@@ -204,16 +204,23 @@ impl Sequence {
         });
     }
 
-    /// Tells the sequence which place in a source file `iid` stands for, unless it knows.
-    pub fn define_location(&mut self, out: &mut Vec<u8>, iid: Iid, location: &SourceLocation<'_>) {
+    /// Tells the sequence which place in a source file `iid` stands for, unless it knows. Says
+    /// whether a packet was written.
+    pub fn define_location(
+        &mut self,
+        out: &mut Vec<u8>,
+        iid: Iid,
+        location: &SourceLocation<'_>,
+    ) -> bool {
         if self.sent.get(iid.index()).is_some_and(|bits| bits & SENT_LOCATION != 0) {
-            return;
+            return false;
         }
         self.mark_sent(iid, SENT_LOCATION);
         self.interned(out, interned_data::SOURCE_LOCATIONS, |out| {
             wire::varint_field(out, source_location::IID, u64::from(iid.get()));
             location.encode(out);
         });
+        true
     }
 
     fn mark_sent(&mut self, iid: Iid, bit: u8) {

@@ -65,6 +65,18 @@ fn long_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value.to_le_bytes()[0]);
 }
 
+/// The varint that `bytes` begin with, and what follows it.
+pub(crate) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (at, byte) in bytes.iter().enumerate().take(10) {
+        value |= u64::from(byte & 0x7F) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[at + 1..]));
+        }
+    }
+    None
+}
+
 #[inline(always)]
 pub(crate) fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
     varint(out, u64::from(field << 3 | wire_type));
@@ -164,6 +176,7 @@ mod tests {
             varint(&mut out, value);
             prop_assert_eq!(&out[1..], &plain_varint(value)[..]);
             prop_assert_eq!(varint_len(value), out.len() - 1);
+            prop_assert_eq!(read_varint(&out[1..]), Some((value, &[][..])));
         }
 
         #[test]

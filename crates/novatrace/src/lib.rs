@@ -1,1 +1,68 @@
-//! novatrace
+//! Writes [Perfetto](https://perfetto.dev) traces: faithful, small, and nearly free to the caller.
+//!
+//! ```
+//! use novatrace::TraceGenerator;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("sim.pftrace");
+//! let trace = TraceGenerator::create(&path)?;
+//! let cluster = trace.group("Die:0, Cluster:1");
+//! let xpu = cluster.track("XPU:3");
+//! let bandwidth = cluster.counter("L3 bandwidth").unit("GB/s");
+//!
+//! let dependency = trace.flow();
+//! xpu.duration(1_000, 500, "gemm").category("compute").arg("m", 1024).flow(dependency).emit()?;
+//! xpu.duration(2_000, 100, "softmax").flow(dependency).emit()?;
+//! bandwidth.count(1_000, 812.5)?;
+//!
+//! let stats = trace.finish()?;
+//! assert_eq!((stats.events, stats.lanes, stats.dropped), (3, 0, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Open the file at <https://ui.perfetto.dev>; it is not uploaded anywhere.
+//!
+//! # Concepts
+//!
+//! - A [`TraceGenerator`] is one trace. Its calls may come from any thread, with times in any order.
+//! - A [`Group`] looks like a process and holds tracks and [`GroupTrack`]s, which nest.
+//! - A [`NormalTrack`] has slices and instants, a [`CounterTrack`] values over time.
+//! - An [`Event`] says what happened: a name, categories, arguments (anything that is
+//!   `serde::Serialize`), flows; it is recorded by [`emit`](Event::emit).
+//! - A [`Name`] is a text registered beforehand: the cheapest name, category or key.
+//!
+//! # How an event gets to the file
+//!
+//! The caller writes a few words into a ring of its thread's own; nothing on that way locks,
+//! allocates or makes a system call once warm, unless the ring is full: then the caller waits, since
+//! a simulation must not lose events. A worker thread puts each track's events into order within a
+//! window, keeps slices that overlap apart on lanes, encodes, and hands whole batches to a
+//! [`Sink`].
+//!
+//! # What it does not do
+//!
+//! Read a clock (times are the caller's), read traces, or write the legacy JSON format.
+
+mod error;
+mod generator;
+mod name;
+mod record;
+mod sync;
+mod time;
+mod value;
+mod worker;
+
+pub use error::{Error, ErrorKind};
+pub use generator::{
+    Attribute, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack,
+    OpenSlice, OpenSlices, Overlap, TraceBuilder, TraceGenerator, Unit,
+};
+pub use name::{Label, Name};
+pub use novatrace_core::Limits;
+pub use novatrace_sink::{CreateError, FileSink, Sink};
+pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
+pub use value::Pointer;
+pub use worker::Stats;
+
+#[doc(hidden)]
+pub use record::{And, Items};

@@ -1,0 +1,192 @@
+//! The choices that a trace is made with.
+
+use std::path::Path;
+use std::time::Duration;
+
+use novatrace_core::Limits;
+use novatrace_sink::{FileSink, Sink};
+
+use super::TraceGenerator;
+use crate::error::{Error, ErrorKind};
+use crate::name::Name;
+use crate::worker::{Config, Link};
+
+/// What becomes of slices of one track that overlap without one holding the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overlap {
+    /// The later one is drawn on an extra lane of the same row.
+    #[default]
+    Lane,
+    /// The later one is left out and counted, and is an error of `flush` and `finish`.
+    Refuse,
+}
+
+/// What becomes of slices that are still open when the trace is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OpenSlices {
+    /// They end at the last time of the trace, and are counted.
+    #[default]
+    Close,
+    /// They stay open, on a lane of their own, and are counted; the viewer draws them to the end.
+    Leave,
+}
+
+/// The value of an attribute of the trace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Attribute {
+    /// A text.
+    Text(String),
+    /// A number.
+    Int(i64),
+}
+
+impl From<&str> for Attribute {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Attribute {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for Attribute {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+/// Makes a [`TraceGenerator`] with choices of one's own.
+///
+/// ```
+/// use novatrace::{Overlap, TraceGenerator};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("sim.pftrace");
+/// let trace = TraceGenerator::builder()
+///     .attribute("model", "llama")
+///     .attribute("dies", 2)
+///     .overlap(Overlap::Refuse)
+///     .create(&path)?;
+/// let engine = trace.group("Die:0").track("XPU:0");
+/// engine.duration(0, 10, "first").emit()?;
+/// engine.duration(5, 10, "second").emit()?;
+/// let error = trace.finish().expect_err("an engine does one thing at a time");
+/// assert_eq!(
+///     error.to_string(),
+///     "slices overlap on track `XPU:0`: `first` from 0 to 10 ns, \
+///      and `second` from 5 to 15 ns, which is left out",
+/// );
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder makes no trace until `create` or `sink`"]
+pub struct TraceBuilder {
+    config: Config,
+}
+
+impl Default for TraceBuilder {
+    fn default() -> Self {
+        Self {
+            config: Config {
+                attributes: Vec::new(),
+                limits: Limits::default(),
+                window: 1 << 16,
+                overlap: Overlap::default(),
+                open_slices: OpenSlices::default(),
+                default_category: Some(Name::new("default")),
+                ring_bytes: 1 << 20,
+                batch_packets: 1000,
+                batch_bytes: 256 << 10,
+                batch_time: Duration::from_millis(100),
+            },
+        }
+    }
+}
+
+impl TraceBuilder {
+    /// A fact about the trace, shown in the viewer's info page; of equal keys the last is shown.
+    pub fn attribute(mut self, key: &str, value: impl Into<Attribute>) -> Self {
+        self.config.attributes.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// How much of nested arguments is kept; by default 256 items of a container, 32 containers
+    /// deep. The trace says how much was left out.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// How many events a slice may come late without getting a lane of its own; 65,536 by default.
+    ///
+    /// The worker holds up to four times as many events, some 50 bytes each and no more than 64 MiB
+    /// in all. A program that is killed loses what is held. 0 is for events that come in order.
+    pub fn window(mut self, events: usize) -> Self {
+        self.config.window = events;
+        self
+    }
+
+    /// What becomes of slices that overlap; a lane by default.
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.config.overlap = overlap;
+        self
+    }
+
+    /// What becomes of slices that are open at the end; closed by default.
+    pub fn open_slices(mut self, open_slices: OpenSlices) -> Self {
+        self.config.open_slices = open_slices;
+        self
+    }
+
+    /// The category of slices and instants that name none; "default" by default. `None` writes
+    /// none, 2 bytes less an event, but Perfetto's JSON export then leaves those events out.
+    pub fn default_category(mut self, category: Option<&str>) -> Self {
+        self.config.default_category = category.map(Name::new);
+        self
+    }
+
+    /// The size of each recording thread's ring; 1 MiB by default, at least 4 KiB. A thread that
+    /// fills it faster than the worker empties it waits.
+    pub fn ring_bytes(mut self, bytes: usize) -> Self {
+        self.config.ring_bytes = bytes;
+        self
+    }
+
+    /// When a batch goes to the sink: at so many packets, so many bytes, or so much time after its
+    /// first packet, whichever comes first; 1000, 256 KiB and 100 ms by default. A packet is never
+    /// split, so that a batch can be larger by the last one.
+    pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
+        self.config.batch_packets = packets.max(1);
+        self.config.batch_bytes = bytes.max(1);
+        self.config.batch_time = time.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Creates the file, or empties the one that is there, and starts the trace.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Create`] if the path is a directory, its parent is missing, or the operating
+    /// system refuses: nothing is created then. [`ErrorKind::Worker`] if no thread can be started.
+    pub fn create(self, path: impl AsRef<Path>) -> Result<TraceGenerator, Error> {
+        let path = path.as_ref();
+        let sink = FileSink::create(path).map_err(ErrorKind::Create)?;
+        let link = Link::start(self.config, Box::new(sink), Some(path.to_owned()))?;
+        Ok(TraceGenerator::new(link))
+    }
+
+    /// Starts the trace into any sink.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Worker`] if no thread can be started.
+    pub fn sink(self, sink: impl Sink + 'static) -> Result<TraceGenerator, Error> {
+        Ok(TraceGenerator::new(Link::start(self.config, Box::new(sink), None)?))
+    }
+}

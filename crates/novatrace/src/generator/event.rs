@@ -1,0 +1,264 @@
+//! One slice or instant, as it is being described.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::group::Row;
+use super::{FlowId, OpenSlice};
+use crate::error::{Error, ErrorKind};
+use crate::name::Label;
+use crate::record::{
+    self, And, Cursor, HAS_CATEGORY, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag, Writer, cut,
+    text_item, text_words,
+};
+use crate::time::TimeFault;
+use crate::value::{self, Spill, ValueError};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Slice,
+    Instant,
+}
+
+/// A slice or instant that is being described; recorded by [`emit`](Self::emit) (or
+/// [`begin`](Self::begin)).
+///
+/// Its type grows with each category, number and flow it is given: they stay where the caller has
+/// them, and go from there into the ring. In a loop, or to pass an event on, give a list or a map
+/// to [`arg`](Self::arg) or [`args`](Self::args) instead.
+#[must_use = "an event is recorded by `emit`"]
+pub struct Event<'a, A> {
+    row: &'a Row,
+    kind: Kind,
+    start: u64,
+    end: u64,
+    flags: u8,
+    name: Label<'a>,
+    items: A,
+    spill: Spill,
+    fault: Option<Fault>,
+}
+
+/// The first thing wrong with the event; told when it is emitted.
+enum Fault {
+    Time(TimeFault),
+    Flow(FlowId),
+    Argument(Box<(String, ValueError)>),
+}
+
+impl<'a> Event<'a, ()> {
+    #[inline]
+    pub(crate) fn new(
+        row: &'a Row,
+        kind: Kind,
+        times: Result<(u64, u64), TimeFault>,
+        name: Label<'a>,
+    ) -> Self {
+        let (start, end, fault) = match times {
+            Ok((start, end)) => (start, end, None),
+            Err(fault) => (0, 0, Some(Fault::Time(fault))),
+        };
+        Self { row, kind, start, end, flags: 0, name, items: (), spill: Spill::new(), fault }
+    }
+}
+
+impl<'a, A: Items> Event<'a, A> {
+    #[inline]
+    fn and(self, item: Option<Item<'a>>) -> Event<'a, And<'a, A>> {
+        let Self { row, kind, start, end, flags, name, items, spill, fault } = self;
+        let items = And { before: items, item };
+        Event { row, kind, start, end, flags, name, items, spill, fault }
+    }
+
+    /// A category to filter by; may be given several times.
+    #[inline]
+    pub fn category(mut self, category: impl Into<Label<'a>>) -> Event<'a, And<'a, A>> {
+        self.flags |= HAS_CATEGORY;
+        self.and(Some(Item::Category(category.into())))
+    }
+
+    /// An argument: anything that is `serde::Serialize`. Numbers and booleans cost least, texts are
+    /// copied, and what has parts is read now and shown nested. Of equal keys the viewer shows the
+    /// last.
+    ///
+    /// ```
+    /// # use novatrace::TraceGenerator;
+    /// #[derive(serde::Serialize)]
+    /// struct CostBook {
+    ///     flops: u64,
+    ///     tiles: Vec<(u32, u32)>,
+    /// }
+    /// # let folder = tempfile::tempdir()?;
+    /// # let trace = TraceGenerator::create(folder.path().join("sim.pftrace"))?;
+    /// # let engine = trace.group("Die:0").track("XPU:0");
+    /// let cost = CostBook { flops: 1 << 30, tiles: vec![(64, 64), (64, 32)] };
+    /// engine.duration(0, 10, "gemm").arg("m", 1024).arg("cost", &cost).emit()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn arg<V: Serialize>(
+        mut self,
+        key: impl Into<Label<'a>>,
+        value: V,
+    ) -> Event<'a, And<'a, A>> {
+        let key = key.into();
+        let limits = self.row.link.config.limits;
+        let item = match value::capture(&mut self.spill, limits, key, &value) {
+            Ok(Some(scalar)) => Some(Item::Argument(key, scalar)),
+            Ok(None) => None,
+            Err(error) => {
+                self.refuse(key.to_string(), error);
+                None
+            }
+        };
+        self.and(item)
+    }
+
+    /// Each field of a struct, or entry of a map, as an argument of its own.
+    pub fn args<V: Serialize>(mut self, fields: V) -> Self {
+        let limits = self.row.link.config.limits;
+        if let Err(error) = value::capture_fields(&mut self.spill, limits, &fields) {
+            self.refuse("(fields)".to_owned(), error);
+        }
+        self
+    }
+
+    #[cold]
+    fn refuse(&mut self, key: String, error: ValueError) {
+        if self.fault.is_none() {
+            self.fault = Some(Fault::Argument(Box::new((key, error))));
+        }
+    }
+
+    /// Ties the event to the flow's event before it, in order of time.
+    #[inline]
+    pub fn flow(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
+        self.check(flow);
+        self.and(Some(Item::Flow(flow.get())))
+    }
+
+    /// As [`flow`](Self::flow), and the flow's last event.
+    #[inline]
+    pub fn flow_end(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
+        self.check(flow);
+        self.and(Some(Item::FlowEnd(flow.get())))
+    }
+
+    #[inline]
+    fn check(&mut self, flow: FlowId) {
+        if !self.row.link.flows.knows(flow) && self.fault.is_none() {
+            self.fault = Some(Fault::Flow(flow));
+        }
+    }
+
+    /// The place in a source file that the event comes from; `line` from 1.
+    pub fn location(mut self, file: &str, function: &str, line: u32) -> Self {
+        self.spill.location(file, function, line);
+        self
+    }
+
+    /// Records the event.
+    ///
+    /// Waits if the thread's ring is full; otherwise a few words are written, and nothing else
+    /// happens on this thread.
+    ///
+    /// # Errors
+    ///
+    /// The event is not recorded, and nothing else is lost, on
+    /// [`ErrorKind::Time`], [`ErrorKind::UnknownFlow`], [`ErrorKind::Argument`] and
+    /// [`ErrorKind::Finished`]. A failure of the sink is not told here but by `flush` and `finish`.
+    #[inline]
+    pub fn emit(self) -> Result<(), Error> {
+        let kind = match self.kind {
+            Kind::Slice => record::Kind::Slice,
+            Kind::Instant => record::Kind::Instant,
+        };
+        let word = self.end;
+        self.record(kind, word)
+    }
+
+    /// Begins the slice and leaves it open, instead of recording it as it is: whatever its length
+    /// was said to be, it ends with [`OpenSlice::end`]. An instant cannot be begun, and is taken for
+    /// a slice.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`emit`](Self::emit).
+    pub fn begin(self) -> Result<OpenSlice, Error> {
+        let row = self.row;
+        let start = self.start;
+        let name = self.name.to_string();
+        // Refused events must not be remembered as open, so that it is opened only after the record.
+        let id = row.link.next_open_id();
+        self.record(record::Kind::Begin, id.0)?;
+        row.link.open_slices().open(row.index, id, start, name.into());
+        Ok(OpenSlice::new(row, id, start))
+    }
+
+    #[inline]
+    fn record(self, kind: record::Kind, word: u64) -> Result<(), Error> {
+        if let Some(fault) = &self.fault {
+            return Err(self.refused(fault));
+        }
+        let (name_id, name_text) = match self.name {
+            Label::Name(name) => (name.id(), None),
+            Label::Text(text) => (0, Some(cut(text))),
+        };
+        let name_words = name_text.map_or(0, |text| 1 + text_words(text.len()));
+        let spill = self.spill.words();
+        let words = HEAD_WORDS + name_words + self.items.words() + spill.len();
+        let flags = self.flags | if name_text.is_some() { NAME_IS_TEXT } else { 0 };
+        let track = self.row.index;
+        let pushed = self.row.link.push(words, track, |place| {
+            let mut out = Cursor::new(place);
+            out.word(record::head(kind, flags, track));
+            out.word(words as u64 | u64::from(name_id) << 32);
+            out.word(self.start);
+            out.word(word);
+            if let Some(text) = name_text {
+                text_item(&mut out, Tag::Name, text);
+            }
+            self.items.write(&mut out);
+            out.words(spill);
+        });
+        match pushed {
+            Ok(()) => Ok(()),
+            Err(record::Closed) => Err(ErrorKind::Finished { what: self.what() }.into()),
+        }
+    }
+
+    #[cold]
+    fn refused(&self, fault: &Fault) -> Error {
+        let what = self.what();
+        match fault {
+            Fault::Time(fault) => ErrorKind::Time { what, fault: *fault },
+            Fault::Flow(flow) => ErrorKind::UnknownFlow { what, flow: flow.get() },
+            Fault::Argument(wrong) => {
+                let (key, message) = (wrong.0.clone(), wrong.1.to_string());
+                ErrorKind::Argument { what, key, message }
+            }
+        }
+        .into()
+    }
+
+    #[cold]
+    fn what(&self) -> String {
+        let kind = match self.kind {
+            Kind::Slice => "slice",
+            Kind::Instant => "instant",
+        };
+        format!("{kind} `{}` on track `{}`", self.name, self.row.name())
+    }
+}
+
+impl<A> fmt::Debug for Event<'_, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event")
+            .field("kind", &self.kind)
+            .field("name", &self.name)
+            .field("start_ns", &self.start)
+            .field("end_ns", &self.end)
+            .finish_non_exhaustive()
+    }
+}

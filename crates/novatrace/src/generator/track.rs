@@ -1,0 +1,196 @@
+//! Tracks with slices and instants.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::event::{Event, Kind};
+use super::group::Row;
+use crate::error::{Error, ErrorKind};
+use crate::name::Label;
+use crate::record;
+use crate::time::Time;
+use crate::worker::OpenId;
+
+/// A row with slices and instants; from [`Group::track`](crate::Group::track).
+///
+/// Slices may come in any order, also from several threads. Those that abut, nest, or start or end
+/// together are drawn on one row; those that overlap otherwise on an extra lane of it.
+#[derive(Clone)]
+pub struct NormalTrack(pub(crate) Row);
+
+impl NormalTrack {
+    /// A slice from `start`, `length` long, both ≥ 0. Recorded by [`Event::emit`].
+    ///
+    /// ```
+    /// # use novatrace::{Seconds, TraceGenerator};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let trace = TraceGenerator::create(folder.path().join("sim.pftrace"))?;
+    /// let engine = trace.group("Die:0").track("XPU:0");
+    /// engine.duration(1_000, 500, "gemm").emit()?; // nanoseconds
+    /// engine.duration(Seconds(1.5e-6), Seconds(0.5e-6), "softmax").emit()?; // abuts
+    /// # Ok::<(), novatrace::Error>(())
+    /// # .map_err(|error| panic!("{error}"))
+    /// # .map(|()| ())
+    /// # .map_err(|error: novatrace::Error| Box::<dyn std::error::Error>::from(error))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn duration<'a, T: Time>(
+        &'a self,
+        start: T,
+        length: T,
+        name: impl Into<Label<'a>>,
+    ) -> Event<'a, ()> {
+        Event::new(&self.0, Kind::Slice, T::span(start, length), name.into())
+    }
+
+    /// A point in time. Recorded by [`Event::emit`].
+    #[inline]
+    pub fn instant<'a, T: Time>(&'a self, time: T, name: impl Into<Label<'a>>) -> Event<'a, ()> {
+        Event::new(&self.0, Kind::Instant, time.point().map(|ns| (ns, ns)), name.into())
+    }
+
+    /// A slice whose end is not known yet, with whatever can be said about it already. Begun by
+    /// [`Event::begin`].
+    #[inline]
+    pub fn slice<'a, T: Time>(&'a self, start: T, name: impl Into<Label<'a>>) -> Event<'a, ()> {
+        Event::new(&self.0, Kind::Slice, time_twice(start), name.into())
+    }
+
+    /// Begins a slice whose end is not known yet: [`slice`](Self::slice) with nothing but a name.
+    ///
+    /// Takes a lock of the track's, unlike [`duration`](Self::duration).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Event::emit`].
+    pub fn begin<'a, T: Time>(
+        &'a self,
+        start: T,
+        name: impl Into<Label<'a>>,
+    ) -> Result<OpenSlice, Error> {
+        self.slice(start, name).begin()
+    }
+
+    /// Ends the slice of this track that was begun last and is still open.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EndWithoutBegin`] if none is open; otherwise those of [`OpenSlice::end`].
+    pub fn end<T: Time>(&self, time: T) -> Result<(), Error> {
+        let end_ns = self.point(time)?;
+        let innermost = self.0.link.open_slices().innermost(self.0.index);
+        match innermost {
+            Some((id, start_ns)) => self.end_open(id, start_ns, end_ns),
+            None => {
+                Err(ErrorKind::EndWithoutBegin { track: self.name().to_string(), end_ns }.into())
+            }
+        }
+    }
+
+    /// What the viewer shows when the track is asked about. Has no effect once an event of the track
+    /// has been written.
+    #[must_use]
+    pub fn description(self, text: &str) -> Self {
+        self.0.link.rows().edit(self.0.index, |row| row.description = Some(text.into()));
+        self
+    }
+
+    /// The name it was made with.
+    #[must_use]
+    pub fn name(&self) -> Arc<str> {
+        self.0.name()
+    }
+
+    fn point<T: Time>(&self, time: T) -> Result<u64, Error> {
+        time.point().map_err(|fault| {
+            let what = format!("the end of a slice on track `{}`", self.name());
+            ErrorKind::Time { what, fault }.into()
+        })
+    }
+
+    fn end_open(&self, id: OpenId, start_ns: u64, end_ns: u64) -> Result<(), Error> {
+        let track = || self.name().to_string();
+        let mut open_slices = self.0.link.open_slices();
+        let Some(name) = open_slices.name(self.0.index, id) else {
+            return Err(ErrorKind::EndWithoutBegin { track: track(), end_ns }.into());
+        };
+        if end_ns < start_ns {
+            let name = name.to_string();
+            let kind = ErrorKind::EndBeforeBegin { track: track(), name, start_ns, end_ns };
+            return Err(kind.into());
+        }
+        open_slices.close(self.0.index, id);
+        drop(open_slices);
+        let words = [
+            record::head(record::Kind::End, 0, self.0.index),
+            record::HEAD_WORDS as u64,
+            end_ns,
+            id.0,
+        ];
+        self.0.link.push_words(self.0.index, &words, || {
+            format!("the end of a slice on track `{}`", self.name())
+        })
+    }
+}
+
+fn time_twice<T: Time>(start: T) -> Result<(u64, u64), crate::time::TimeFault> {
+    start.point().map(|ns| (ns, ns))
+}
+
+impl fmt::Debug for NormalTrack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.debug("NormalTrack", f)
+    }
+}
+
+/// A slice that has begun and not ended; from [`NormalTrack::begin`]. May be ended on any thread,
+/// and in any order.
+///
+/// Dropping it does not end the slice: what is open when the trace is finished is dealt with as
+/// [`TraceBuilder::open_slices`](crate::TraceBuilder::open_slices) says.
+///
+/// ```
+/// # use novatrace::TraceGenerator;
+/// # let folder = tempfile::tempdir()?;
+/// # let trace = TraceGenerator::create(folder.path().join("sim.pftrace"))?;
+/// let queue = trace.group("Die:0").track("queue");
+/// let waiting = queue.begin(100, "waiting")?;
+/// let running = queue.slice(150, "running").arg("tile", 7).begin()?;
+/// running.end(180)?;
+/// waiting.end(200)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a slice that is not ended stays open to the end of the trace"]
+pub struct OpenSlice {
+    track: NormalTrack,
+    id: OpenId,
+    start_ns: u64,
+}
+
+impl OpenSlice {
+    pub(crate) fn new(row: &Row, id: OpenId, start_ns: u64) -> Self {
+        Self { track: NormalTrack(row.clone()), id, start_ns }
+    }
+
+    /// Ends the slice. Takes a lock of the track's.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::EndBeforeBegin`], [`ErrorKind::Time`]: the slice stays open.
+    /// [`ErrorKind::EndWithoutBegin`] if [`NormalTrack::end`] has ended it already.
+    /// [`ErrorKind::Finished`].
+    pub fn end<T: Time>(self, time: T) -> Result<(), Error> {
+        let end_ns = self.track.point(time)?;
+        self.track.end_open(self.id, self.start_ns, end_ns)
+    }
+}
+
+impl fmt::Debug for OpenSlice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenSlice")
+            .field("track", &self.track)
+            .field("start_ns", &self.start_ns)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,469 @@
+//! A bounded queue of records from one thread to the worker.
+//!
+//! One thread, its owner, [pushes](Ring::push); the worker [takes](Ring::take). `tail` and `head`
+//! count words for ever, and their low bits are the place in the buffer. A record is contiguous: one
+//! that would cross the end of the buffer is preceded by a `Skip` and begins at the start.
+//!
+//! ```text
+//! push:  room? (or wait)     write words      tail ── release ──▶ take: tail ── acquire
+//!        head ── acquire ◀── release ── head                            read words
+//! ```
+//!
+//! Closing: the worker sets `closed`, fences for all threads ([`sync::heavy`]), and takes `tail` for
+//! the last time as `final_tail`. An owner that had published before that fence is seen; one that
+//! publishes later sees `closed`, and compares its place with `final_tail` to know whether its
+//! record made it.
+#![expect(unsafe_code, reason = "the owner's cells and the buffer are shared by protocol")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use super::{Kind, head};
+use crate::sync;
+
+/// The record came after the trace was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed;
+
+/// Keeps what two threads write from sharing a cache line (or the pair that is fetched together).
+#[derive(Default)]
+#[repr(align(128))]
+struct Apart<T>(T);
+
+pub(crate) struct Ring {
+    words: Box<[UnsafeCell<u64>]>,
+    mask: u64,
+    owner: Apart<OwnerSide>,
+    worker: Apart<WorkerSide>,
+    /// Records that are longer than the buffer allows, in order; an `Aside` stands for each.
+    aside: Mutex<VecDeque<Box<[u64]>>>,
+}
+
+/// Written by the owner.
+#[derive(Default)]
+struct OwnerSide {
+    /// Words published, counted for ever.
+    tail: AtomicU64,
+    /// The owner's copy of `tail`.
+    position: Cell<u64>,
+    /// What the owner last saw of `head`.
+    seen_head: Cell<u64>,
+    /// The owner will push no more.
+    released: AtomicBool,
+}
+
+/// Written by the worker.
+#[derive(Default)]
+struct WorkerSide {
+    /// Words taken, counted for ever.
+    head: AtomicU64,
+    closed: AtomicBool,
+    /// Valid once it is not `u64::MAX` any more.
+    final_tail: AtomicU64,
+    /// The owner, while it waits for room.
+    waiting: Mutex<Option<Thread>>,
+    is_waited_for: AtomicBool,
+}
+
+// SAFETY: `position` and `seen_head` are touched by the owner only, which `push`'s contract says.
+// A word of the buffer is written by the owner while it lies in `head..head + capacity` beyond
+// `tail`, and read by the worker while it lies in `head..tail`; the release and acquire of `tail`
+// and `head` order the two.
+unsafe impl Sync for Ring {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl Send for Ring {}
+
+impl Ring {
+    /// A ring of `bytes`, rounded up to a power of two, at least 4 KiB; and the one way to take
+    /// from it.
+    pub(crate) fn with_bytes(bytes: usize) -> (Arc<Self>, Drain) {
+        let ring = Arc::new(Self::new(bytes));
+        (Arc::clone(&ring), Drain(ring))
+    }
+
+    fn new(bytes: usize) -> Self {
+        let words = (bytes / 8).next_power_of_two().max(512);
+        let ring = Self {
+            words: (0..words).map(|_| UnsafeCell::new(0)).collect(),
+            mask: words as u64 - 1,
+            owner: Apart::default(),
+            worker: Apart::default(),
+            aside: Mutex::default(),
+        };
+        ring.worker.0.final_tail.store(u64::MAX, Ordering::Relaxed);
+        ring
+    }
+
+    #[inline]
+    fn capacity(&self) -> u64 {
+        self.mask + 1
+    }
+
+    /// Writes one record of `len` words through `write`, waiting while there is no room. Says
+    /// whether the record filled up another quarter of the buffer: time to wake the worker.
+    ///
+    /// `write` must not push to this ring itself.
+    ///
+    /// # Safety
+    ///
+    /// - Only one thread may call this for a ring, or several under one lock.
+    #[inline]
+    pub(crate) unsafe fn push(
+        &self,
+        len: usize,
+        track: u32,
+        wake: &dyn Fn(),
+        write: impl FnOnce(&mut [u64]),
+    ) -> Result<bool, Closed> {
+        if len as u64 > self.capacity() / 2 {
+            let mut record = vec![0; len].into_boxed_slice();
+            write(&mut record);
+            // SAFETY: this function's contract.
+            return unsafe { self.push_aside(record, track, wake) };
+        }
+        let end = self.reserve(len, wake)?;
+        // SAFETY: just reserved, and this function's contract.
+        write(unsafe { self.place(end, len) });
+        self.publish(end)
+    }
+
+    /// Waits for room for a record of `len` words, and says where it will end.
+    #[inline]
+    fn reserve(&self, len: usize, wake: &dyn Fn()) -> Result<u64, Closed> {
+        let owner = &self.owner.0;
+        let position = owner.position.get();
+        let to_end = self.capacity() - (position & self.mask);
+        let skipped = if len as u64 > to_end { to_end } else { 0 };
+        let end = position + skipped + len as u64;
+        if end - owner.seen_head.get() > self.capacity() {
+            self.wait_for_room(end, wake)?;
+        }
+        if skipped > 0 {
+            let place = cast(position & self.mask);
+            // SAFETY: `place` ≤ `mask`, and the word lies beyond `tail` and within `capacity` of
+            // `head`, so that the worker does not read it before it is published.
+            unsafe { *self.words[place].get() = head(Kind::Skip, 0, 0) };
+        }
+        Ok(end)
+    }
+
+    /// The words of the record that will end at `end`.
+    ///
+    /// # Safety
+    ///
+    /// - Only the owner may call this, after [`Self::reserve`] gave it `end`, and before it
+    ///   publishes; once.
+    #[inline]
+    #[expect(clippy::mut_from_ref, reason = "the contract makes it the only reference")]
+    unsafe fn place(&self, end: u64, len: usize) -> &mut [u64] {
+        let place = cast((end - len as u64) & self.mask);
+        let first = self.words[place..place + len].as_ptr();
+        // SAFETY: the range was just checked to lie in the buffer, and by `reserve` in
+        // `tail..head + capacity`, where the worker does not read; the words are initialised since
+        // the ring was made, and by the contract nobody else refers to them.
+        unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(first), len) }
+    }
+
+    #[inline]
+    fn publish(&self, end: u64) -> Result<bool, Closed> {
+        let owner = &self.owner.0;
+        let before = owner.position.replace(end);
+        owner.tail.store(end, Ordering::Release);
+        sync::light();
+        if self.worker.0.closed.load(Ordering::Relaxed) {
+            return self.after_close(end);
+        }
+        let quarter = self.capacity() / 4;
+        Ok((before ^ end) & !(quarter - 1) != 0)
+    }
+
+    /// Few of these may wait at once, or the memory would not be bounded: each uses up a quarter of
+    /// the buffer.
+    ///
+    /// # Safety
+    ///
+    /// - As [`Self::push`].
+    #[cold]
+    unsafe fn push_aside(
+        &self,
+        record: Box<[u64]>,
+        track: u32,
+        wake: &dyn Fn(),
+    ) -> Result<bool, Closed> {
+        let len = cast(self.capacity() / 4);
+        let end = self.reserve(len, wake)?;
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
+        // SAFETY: just reserved, and this function's contract.
+        let place = unsafe { self.place(end, len) };
+        place[0] = head(Kind::Aside, 0, track);
+        place[1] = len as u64;
+        self.publish(end)
+    }
+
+    #[cold]
+    fn after_close(&self, end: u64) -> Result<bool, Closed> {
+        loop {
+            match self.worker.0.final_tail.load(Ordering::Acquire) {
+                u64::MAX => std::thread::yield_now(),
+                last if end <= last => return Ok(false),
+                _ => return Err(Closed),
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wait_for_room(&self, end: u64, wake: &dyn Fn()) -> Result<(), Closed> {
+        let worker = &self.worker.0;
+        let has_room = || {
+            let head = worker.head.load(Ordering::Acquire);
+            self.owner.0.seen_head.set(head);
+            end - head <= self.capacity()
+        };
+        for round in 0.. {
+            if has_room() {
+                return Ok(());
+            }
+            if worker.closed.load(Ordering::Acquire) {
+                return Err(Closed);
+            }
+            if round < 64 {
+                std::hint::spin_loop();
+                continue;
+            }
+            wake();
+            *worker.waiting.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(std::thread::current());
+            worker.is_waited_for.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            if !has_room() {
+                // Woken by the worker; the limit is for a worker that is gone.
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that no record will follow: the owner's thread ends.
+    pub(crate) fn release(&self) {
+        self.owner.0.released.store(true, Ordering::Release);
+    }
+
+    /// Whether the trace is finished.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.worker.0.closed.load(Ordering::Relaxed)
+    }
+}
+
+/// The worker's end of a ring. There is one for each, and it cannot be copied.
+#[derive(Debug)]
+pub(crate) struct Drain(Arc<Ring>);
+
+impl Drain {
+    /// Whether nothing is published that has not been taken or refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        let worker = &self.0.worker.0;
+        let last = worker.final_tail.load(Ordering::Relaxed);
+        let head = worker.head.load(Ordering::Relaxed);
+        self.0.owner.0.tail.load(Ordering::Acquire).min(last) == head
+    }
+
+    /// Whether the owner is gone.
+    pub(crate) fn is_released(&self) -> bool {
+        self.0.owner.0.released.load(Ordering::Acquire)
+    }
+
+    /// Hands each published record to `with`, in order. Returns whether there were any.
+    pub(crate) fn take(&mut self, mut with: impl FnMut(&[u64])) -> bool {
+        let worker = &self.0.worker.0;
+        let begin = worker.head.load(Ordering::Relaxed);
+        // What is published after the close was refused.
+        let last = worker.final_tail.load(Ordering::Relaxed);
+        let end = self.0.owner.0.tail.load(Ordering::Acquire).min(last);
+        let batch = self.0.capacity() / 8;
+        let (mut position, mut given_back) = (begin, begin);
+        while position < end {
+            let place = position & self.0.mask;
+            // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
+            // only after `head` has passed it, which only this `Drain` moves.
+            let first = unsafe { *self.0.words[cast(place)].get() };
+            if Kind::of(first) == Some(Kind::Skip) {
+                position += self.0.capacity() - place;
+                continue;
+            }
+            // SAFETY: as above; every record has at least two words, contiguous.
+            let len = unsafe { *self.0.words[cast(place + 1)].get() } & u64::from(u32::MAX);
+            let words = self.0.words[cast(place)..cast(place + len)].as_ptr();
+            // SAFETY: the range was just checked, and lies in `head..tail` as above.
+            let record =
+                unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
+            if Kind::of(first) == Some(Kind::Aside) {
+                let mut aside = self.0.aside.lock().unwrap_or_else(PoisonError::into_inner);
+                let record = aside.pop_front();
+                drop(aside);
+                with(&record.expect("put there before its marker was published"));
+            } else {
+                with(record);
+            }
+            position += len;
+            if position - given_back >= batch {
+                self.give_back(position);
+                given_back = position;
+            }
+        }
+        self.give_back(position);
+        position != begin
+    }
+
+    fn give_back(&self, head: u64) {
+        let worker = &self.0.worker.0;
+        worker.head.store(head, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if worker.is_waited_for.load(Ordering::Relaxed) {
+            let tail = self.0.owner.0.tail.load(Ordering::Relaxed);
+            if tail - head <= self.0.capacity() / 2 {
+                self.wake_owner();
+            }
+        }
+    }
+
+    fn wake_owner(&self) {
+        let worker = &self.0.worker.0;
+        worker.is_waited_for.store(false, Ordering::Relaxed);
+        let waiting = worker.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = waiting {
+            thread.unpark();
+        }
+    }
+
+    /// First half of closing: from here on, a push is refused or seen by the second half. To be
+    /// followed by [`sync::heavy`] and [`Ring::finish_close`].
+    pub(crate) fn begin_close(&self) {
+        self.0.worker.0.closed.store(true, Ordering::Release);
+    }
+
+    /// Second half: settles which records made it.
+    pub(crate) fn finish_close(&self) {
+        let tail = self.0.owner.0.tail.load(Ordering::Acquire);
+        self.0.worker.0.final_tail.store(tail, Ordering::Release);
+        self.wake_owner();
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ring")
+            .field("words", &self.words.len())
+            .field("tail", &self.owner.0.tail)
+            .field("head", &self.worker.0.head)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place in the buffer as an index; it fits, since the buffer is in memory.
+#[expect(clippy::cast_possible_truncation, reason = "masked by the length of a slice")]
+#[inline]
+const fn cast(place: u64) -> usize {
+    place as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(ring: &Ring, values: &[u64]) -> Result<bool, Closed> {
+        let len = values.len() + 2;
+        // SAFETY: each test pushes from one thread.
+        unsafe {
+            ring.push(len, 0, &|| {}, |words| {
+                words[0] = head(Kind::Slice, 0, 0);
+                words[1] = len as u64;
+                words[2..].copy_from_slice(values);
+            })
+        }
+    }
+
+    fn take(drain: &mut Drain) -> Vec<Vec<u64>> {
+        let mut taken = vec![];
+        drain.take(|record| taken.push(record[2..].to_vec()));
+        taken
+    }
+
+    #[test]
+    fn records_come_out_as_they_went_in_around_the_end_of_the_buffer() {
+        let (ring, mut drain) = Ring::with_bytes(0);
+        for round in 0..2_000u64 {
+            let values: Vec<u64> = (0..round % 50).map(|item| round * 100 + item).collect();
+            push(&ring, &values).expect("open");
+            push(&ring, &[round]).expect("open");
+            assert_eq!(take(&mut drain), [values, vec![round]]);
+        }
+    }
+
+    #[test]
+    fn a_record_longer_than_the_ring_goes_aside_in_order() {
+        let (ring, mut drain) = Ring::with_bytes(0);
+        let long: Vec<u64> = (0..5_000).collect();
+        push(&ring, &[1]).expect("open");
+        push(&ring, &long).expect("open");
+        push(&ring, &[2]).expect("open");
+        assert_eq!(take(&mut drain), [vec![1], long, vec![2]]);
+    }
+
+    #[test]
+    fn after_the_close_a_push_is_refused() {
+        let (ring, drain) = Ring::with_bytes(0);
+        push(&ring, &[1]).expect("open");
+        drain.begin_close();
+        drain.finish_close();
+        assert_eq!(push(&ring, &[2]), Err(Closed));
+    }
+
+    #[test]
+    fn a_full_ring_holds_its_owner_until_there_is_room() {
+        let (ring, mut drain) = Ring::with_bytes(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for value in 0..100_000 {
+                    push(&ring, &[value]).expect("open");
+                }
+                ring.release();
+            });
+            let mut next = 0;
+            while !(drain.is_released() && drain.is_empty()) {
+                for record in take(&mut drain) {
+                    assert_eq!(record, [next]);
+                    next += 1;
+                }
+            }
+            assert_eq!(next, 100_000);
+        });
+    }
+
+    #[test]
+    fn each_push_is_either_taken_or_refused_when_closing_races() {
+        for _ in 0..200 {
+            let (ring, mut drain) = Ring::with_bytes(1 << 16);
+            sync::prepare();
+            let (taken, accepted) = std::thread::scope(|scope| {
+                let owner =
+                    scope.spawn(|| (0..).take_while(|&n| push(&ring, &[n]).is_ok()).count());
+                let mut taken = 0;
+                while taken < 50 {
+                    taken += take(&mut drain).len();
+                }
+                drain.begin_close();
+                sync::heavy();
+                drain.finish_close();
+                taken += take(&mut drain).len();
+                (taken, owner.join().expect("no panic"))
+            });
+            assert_eq!(taken, accepted);
+        }
+    }
+}

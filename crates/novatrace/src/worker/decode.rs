@@ -1,0 +1,324 @@
+//! From a record to the body of its event: texts become numbers, values their fields.
+
+use novatrace_core::{
+    Annotations, EventBody, Iid, Kind, Limits, Scalar, Sequence, Shape, SourceLocation, Symbols,
+    Text,
+};
+
+use super::output::Output;
+use crate::name::Name;
+use crate::record::{HAS_CATEGORY, HEAD_WORDS, NAME_IS_TEXT, Tag, text, text_words};
+
+/// The numbers of a trace's texts.
+#[derive(Debug)]
+pub(crate) struct Dictionary {
+    symbols: Symbols<foldhash::fast::FixedState>,
+    /// By [`Name::id`].
+    names: Vec<Option<Iid>>,
+    default_category: Option<Name>,
+    limits: Limits,
+    seen: SeenOnce,
+    location: String,
+}
+
+/// Recognises texts that come a second time: a table of hashes, each of which the next overwrites.
+#[derive(Debug)]
+struct SeenOnce(Box<[u64; 1024]>);
+
+impl SeenOnce {
+    fn again(&mut self, text: &str) -> bool {
+        use std::hash::BuildHasher;
+        let hash = foldhash::fast::FixedState::with_seed(3).hash_one(text) | 1;
+        let slot = &mut self.0[(hash >> 54) as usize];
+        std::mem::replace(slot, hash) == hash
+    }
+}
+
+/// Where a text is to be known, and where that is written.
+pub(crate) struct Place<'a> {
+    pub(crate) sequence: &'a mut Sequence,
+    pub(crate) out: &'a mut Output,
+}
+
+impl Place<'_> {
+    #[inline]
+    fn define(&mut self, symbols: &Symbols<foldhash::fast::FixedState>, kind: Kind, iid: Iid) {
+        if !self.sequence.is_defined(kind, iid) {
+            self.sequence.define(&mut self.out.batch, kind, iid, symbols.text(iid));
+            self.out.packet();
+        }
+    }
+}
+
+impl Dictionary {
+    pub(crate) fn new(default_category: Option<Name>, limits: Limits) -> Self {
+        let hasher = foldhash::fast::FixedState::with_seed(1);
+        Self {
+            symbols: Symbols::with_hasher(hasher, Symbols::DEFAULT_MAX_TEXTS),
+            names: Vec::new(),
+            default_category,
+            limits,
+            seen: SeenOnce(Box::new([0; 1024])),
+            location: String::new(),
+        }
+    }
+
+    /// The name that an event's body begins with.
+    pub(crate) fn name_in(&self, body: &[u8]) -> String {
+        EventBody::name_in(body, &self.symbols).unwrap_or_default()
+    }
+
+    #[inline]
+    fn name(&mut self, id: u32, kind: Kind, place: &mut Place<'_>) -> Text<'static> {
+        let iid = match self.names.get(id as usize) {
+            Some(&Some(iid)) => iid,
+            _ => self.first_use(id),
+        };
+        place.define(&self.symbols, kind, iid);
+        Text::Iid(iid)
+    }
+
+    #[cold]
+    fn first_use(&mut self, id: u32) -> Iid {
+        let text = Name::from_id(id).map_or("", Name::as_str);
+        let iid = self.symbols.intern_always(text);
+        let index = id as usize;
+        if self.names.len() <= index {
+            self.names.resize(index + 1, None);
+        }
+        self.names[index] = Some(iid);
+        iid
+    }
+
+    #[inline]
+    fn text<'a>(&mut self, text: &'a str, kind: Kind, place: &mut Place<'_>) -> Text<'a> {
+        match self.symbols.intern(text) {
+            Some(iid) => {
+                place.define(&self.symbols, kind, iid);
+                Text::Iid(iid)
+            }
+            None => Text::Inline(text),
+        }
+    }
+
+    /// A value is interned when it comes again: many never do.
+    fn string_value<'a>(&mut self, text: &'a str, place: &mut Place<'_>) -> Text<'a> {
+        let kind = Kind::AnnotationString;
+        if text.len() <= Symbols::MAX_TEXT_BYTES
+            && (self.symbols.get(text).is_some() || self.seen.again(text))
+        {
+            self.text(text, kind, place)
+        } else {
+            Text::Inline(text)
+        }
+    }
+
+    /// Appends the body of the slice or instant that `record` is.
+    #[inline]
+    pub(crate) fn body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
+        let flags = record[0].to_le_bytes()[1];
+        let name_id = (record[1] >> 32) as u32;
+        let mut items = Reader { words: &record[HEAD_WORDS..] };
+        let name = if flags & NAME_IS_TEXT == 0 {
+            self.name(name_id, Kind::EventName, place)
+        } else {
+            let name = items.first_text();
+            self.text(name, Kind::EventName, place)
+        };
+        EventBody::new(body).name(name);
+        if flags & HAS_CATEGORY == 0
+            && let Some(category) = self.default_category
+        {
+            let category = self.name(category.id(), Kind::Category, place);
+            EventBody::new(body).category(category);
+        }
+        while let Some(item) = items.next() {
+            self.item(&item, &mut items, body, place);
+        }
+    }
+
+    #[inline]
+    fn item<'r>(
+        &mut self,
+        item: &Item<'r>,
+        items: &mut Reader<'r>,
+        body: &mut Vec<u8>,
+        place: &mut Place<'_>,
+    ) {
+        match item.tag {
+            Tag::Category => {
+                let category = self.name(item.small, Kind::Category, place);
+                EventBody::new(body).category(category);
+            }
+            Tag::CategoryText => {
+                let category = self.text(items.text(item.small), Kind::Category, place);
+                EventBody::new(body).category(category);
+            }
+            Tag::Flow => {
+                EventBody::new(body).flow(items.word());
+            }
+            Tag::FlowEnd => {
+                EventBody::new(body).terminating_flow(items.word());
+            }
+            Tag::Location => self.location(item.small, items, body, place),
+            _ => {
+                if let Some(scalar) = items.scalar(item) {
+                    let name = self.key(item, place);
+                    EventBody::new(body).annotation(name, scalar);
+                } else {
+                    let limits = self.limits;
+                    let mut annotations = EventBody::new(body);
+                    let mut annotations = annotations.annotations(limits);
+                    self.value(item, items, &mut annotations, place);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn key<'r>(&mut self, item: &Item<'r>, place: &mut Place<'_>) -> Text<'r> {
+        match (item.key_text, item.key) {
+            (Some(""), _) | (None, 0) => Text::Inline(""),
+            (Some(text), _) => self.text(text, Kind::AnnotationName, place),
+            (None, id) => self.name(id, Kind::AnnotationName, place),
+        }
+    }
+
+    fn value<'r>(
+        &mut self,
+        item: &Item<'r>,
+        items: &mut Reader<'r>,
+        annotations: &mut Annotations<'_>,
+        place: &mut Place<'_>,
+    ) {
+        let key = self.key(item, place);
+        if let Some(scalar) = items.scalar(item) {
+            annotations.scalar(key, scalar);
+            return;
+        }
+        let shape = match item.tag {
+            Tag::Text => {
+                let text = self.string_value(items.text(item.small), place);
+                annotations.text(key, text);
+                return;
+            }
+            Tag::NameValue => {
+                let text = self.name(item.small, Kind::AnnotationString, place);
+                annotations.text(key, text);
+                return;
+            }
+            Tag::Array => Shape::Array,
+            _ => Shape::Dictionary,
+        };
+        let mut container = annotations.container(key, shape);
+        while let Some(item) = items.next() {
+            match item.tag {
+                Tag::End => break,
+                Tag::More => container.more(items.word()),
+                _ => self.value(&item, items, &mut container, place),
+            }
+        }
+        container.finish();
+    }
+
+    fn location(
+        &mut self,
+        line: u32,
+        items: &mut Reader<'_>,
+        body: &mut Vec<u8>,
+        place: &mut Place<'_>,
+    ) {
+        use std::fmt::Write;
+        let (file, function) = (items.first_text(), items.first_text());
+        let location = SourceLocation { file, function, line };
+        self.location.clear();
+        let _ = write!(self.location, "{file}\0{function}\0{line}"); // a String takes everything
+        match self.symbols.intern(&self.location) {
+            Some(iid) => {
+                if place.sequence.define_location(&mut place.out.batch, iid, &location) {
+                    place.out.packet();
+                }
+                EventBody::new(body).location(iid);
+            }
+            None => {
+                EventBody::new(body).inline_location(&location);
+            }
+        }
+    }
+}
+
+/// Reads the items of a record.
+struct Reader<'r> {
+    words: &'r [u64],
+}
+
+struct Item<'r> {
+    tag: Tag,
+    /// A name's id, or 0.
+    key: u32,
+    key_text: Option<&'r str>,
+    small: u32,
+}
+
+impl<'r> Reader<'r> {
+    #[inline]
+    fn word(&mut self) -> u64 {
+        match self.words.split_first() {
+            Some((&word, rest)) => {
+                self.words = rest;
+                word
+            }
+            None => 0,
+        }
+    }
+
+    #[inline]
+    fn text(&mut self, len: u32) -> &'r str {
+        let len = len as usize;
+        let (words, rest) = self.words.split_at(text_words(len).min(self.words.len()));
+        self.words = rest;
+        if words.len() * 8 < len { "" } else { text(words, len) }
+    }
+
+    /// The text of the next item, which is known to be one.
+    fn first_text(&mut self) -> &'r str {
+        let head = self.word();
+        self.text((head >> 32) as u32)
+    }
+
+    #[inline]
+    fn next(&mut self) -> Option<Item<'r>> {
+        let mut key_text = None;
+        while !self.words.is_empty() {
+            let head = self.word();
+            let small = (head >> 32) as u32;
+            match Tag::of(head)? {
+                Tag::Key => key_text = Some(self.text(small)),
+                tag => {
+                    return Some(Item {
+                        tag,
+                        key: (head >> 8) as u32 & 0xFF_FFFF,
+                        key_text,
+                        small,
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    #[inline]
+    fn scalar(&mut self, item: &Item<'_>) -> Option<Scalar> {
+        Some(match item.tag {
+            Tag::False => Scalar::Bool(false),
+            Tag::True => Scalar::Bool(true),
+            Tag::SmallInt => Scalar::Int(item.small.cast_signed().into()),
+            Tag::SmallUint => Scalar::Uint(item.small.into()),
+            Tag::Int => Scalar::Int(self.word().cast_signed()),
+            Tag::Uint => Scalar::Uint(self.word()),
+            Tag::Double => Scalar::Double(f64::from_bits(self.word())),
+            Tag::Pointer => Scalar::Pointer(self.word()),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,192 @@
+//! Where a slice is drawn: on its track, or on an extra lane of the track's row.
+//!
+//! The trace processor pairs an end with the innermost slice that is open on the track at that time,
+//! whatever slice it was meant for. So the slices of one lane must nest or be disjoint, and at equal
+//! times must be written ends first, then begins, the longest first. What arrives here is sorted so;
+//! a slice is put on the first lane on which it fits:
+//!
+//! - it starts no earlier than the last slice written there, so that equal times are in order;
+//! - of the slices open there at its start, the innermost ends no earlier than it;
+//! - no slice is open there whose end is unknown;
+//! - the nesting is not deeper than the trace processor keeps.
+//!
+//! Ends are written late: when a begin needs them out of the way. All ends look alike (no name, no
+//! arguments), so that it does not matter which of two at the same time comes first.
+
+use novatrace_core::{EventType, ExplicitTrack, Sequence};
+
+use super::output::Output;
+
+/// The trace processor drops slices deeper than 512.
+const MAX_DEPTH: usize = 500;
+
+/// One row of slices that nest.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// How events name the lane's track, unless it is its sequence's default.
+    pub(crate) track: Option<ExplicitTrack>,
+    /// Ends of the slices that are open at `last_start`, innermost last.
+    ends: Vec<u64>,
+    /// How many of `ends`, from the outermost on, are written already.
+    written: usize,
+    /// Start of the last slice written here.
+    last_start: u64,
+    /// The slice of unknown end that has the lane to itself.
+    open: Option<u64>,
+    /// For messages, with [`Overlap::Refuse`](crate::Overlap::Refuse): name and start of each of
+    /// `ends`.
+    slices: Vec<(String, u64)>,
+}
+
+/// Why a slice does not fit on a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Misfit {
+    /// It starts before what has been written.
+    Late,
+    /// It ends after the slice that it starts in.
+    Overlaps,
+    /// A slice of unknown end is there.
+    Occupied,
+    /// There are too many slices around it.
+    TooDeep,
+}
+
+impl Lane {
+    pub(crate) fn new(track: Option<ExplicitTrack>) -> Self {
+        Self { track, ..Self::default() }
+    }
+
+    /// Whether a slice may be written here now; ends the slices that are over by its start.
+    #[inline]
+    pub(crate) fn fits(
+        &mut self,
+        start: u64,
+        end: u64,
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) -> Result<(), Misfit> {
+        if self.open.is_some() {
+            return Err(Misfit::Occupied);
+        }
+        if start < self.last_start {
+            return Err(Misfit::Late);
+        }
+        self.end_until(start, sequence, out);
+        match self.ends.last() {
+            Some(&innermost) if end > innermost => Err(Misfit::Overlaps),
+            _ if self.ends.len() >= MAX_DEPTH => Err(Misfit::TooDeep),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the begin of a slice that fits.
+    #[inline]
+    pub(crate) fn begin(
+        &mut self,
+        start: u64,
+        end: u64,
+        body: &[u8],
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) {
+        sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
+        out.event();
+        self.ends.push(end);
+        self.last_start = start;
+    }
+
+    /// Whether a slice of unknown end may have the lane to itself from `start` on; ends the slices
+    /// that are over by then.
+    pub(crate) fn is_free(
+        &mut self,
+        start: u64,
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) -> bool {
+        if self.open.is_some() || start < self.last_start {
+            return false;
+        }
+        self.end_until(start, sequence, out);
+        self.ends.is_empty()
+    }
+
+    /// Writes the begin of the slice `id`, whose end is not known.
+    pub(crate) fn begin_open(
+        &mut self,
+        start: u64,
+        id: u64,
+        body: &[u8],
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) {
+        sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
+        out.event();
+        self.open = Some(id);
+        self.last_start = start;
+    }
+
+    /// Ends the slice `id` of unknown end, if it is here.
+    pub(crate) fn end_open(
+        &mut self,
+        id: u64,
+        end: u64,
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) -> bool {
+        let is_here = self.open == Some(id);
+        if is_here {
+            sequence.end(&mut out.batch, end, self.track.as_ref());
+            out.packet();
+            self.open = None;
+            self.last_start = end;
+        }
+        is_here
+    }
+
+    /// Start of the slice of unknown end that is here.
+    pub(crate) fn open_slice(&self) -> Option<(u64, u64)> {
+        self.open.map(|id| (id, self.last_start))
+    }
+
+    /// Ends the slices that are over by `time`.
+    #[inline]
+    pub(crate) fn end_until(&mut self, time: u64, sequence: &mut Sequence, out: &mut Output) {
+        while let Some(&end) = self.ends.last()
+            && end <= time
+        {
+            self.ends.pop();
+            self.slices.truncate(self.ends.len());
+            if self.written > self.ends.len() {
+                self.written = self.ends.len();
+            } else {
+                sequence.end(&mut out.batch, end, self.track.as_ref());
+                out.packet();
+            }
+        }
+    }
+
+    /// Writes all ends that are known. The slices stay where they are: what comes later may still
+    /// lie inside them.
+    pub(crate) fn write_ends(&mut self, sequence: &mut Sequence, out: &mut Output) {
+        for &end in self.ends[self.written..].iter().rev() {
+            sequence.end(&mut out.batch, end, self.track.as_ref());
+            out.packet();
+        }
+        self.written = self.ends.len();
+    }
+
+    /// Remembers what the slice begun last is called.
+    pub(crate) fn remember(&mut self, name: String) {
+        self.slices.push((name, self.last_start));
+    }
+
+    /// Name, start and end of the innermost open slice.
+    pub(crate) fn innermost(&self) -> Option<(&str, u64, u64)> {
+        let (name, start) = self.slices.last()?;
+        Some((name, *start, *self.ends.last()?))
+    }
+
+    pub(crate) fn last_start(&self) -> u64 {
+        self.last_start
+    }
+}

@@ -1,0 +1,21 @@
+//! From records to the sink. Belongs here: draining rings, order, lanes, encoding, back-pressure,
+//! the first error. Does not: types that users name (but [`Stats`]), and byte layout.
+//!
+//! ```text
+//! rings ──▶ decode: body, iids ──▶ a track's pending events ──▶ lanes: begins, ends ──▶ batch ──▶ sink
+//!                   (decode.rs)    (pending.rs)                  (lanes.rs)             (output.rs)
+//! ```
+
+mod decode;
+mod lanes;
+mod link;
+mod output;
+mod pending;
+mod row;
+mod run;
+mod stats;
+mod track;
+
+pub(crate) use link::{Config, Link, OpenId};
+pub(crate) use row::{Row, RowKind};
+pub use stats::Stats;

@@ -1,0 +1,133 @@
+//! Batches of packets on their way to the sink, and what becomes of them when it fails.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use novatrace_sink::Sink;
+
+use crate::error::{Error, ErrorKind};
+
+/// Gathers packets, and writes them a batch at a time.
+#[derive(Debug)]
+pub(crate) struct Output {
+    /// Packets not yet written. Whoever appends to it calls [`packet`](Self::packet) or
+    /// [`event`](Self::event) for each.
+    pub(crate) batch: Vec<u8>,
+    batch_packets: usize,
+    batch_events: u64,
+    max_packets: usize,
+    max_bytes: usize,
+    sink: Box<dyn Sink>,
+    path: Option<PathBuf>,
+    last_write: Instant,
+    /// The sink's first error; it gets nothing more then.
+    error: Option<Error>,
+    has_failed: bool,
+    packets: u64,
+    bytes: u64,
+    dropped: u64,
+}
+
+impl Output {
+    pub(crate) fn new(
+        sink: Box<dyn Sink>,
+        path: Option<PathBuf>,
+        max_packets: usize,
+        max_bytes: usize,
+    ) -> Self {
+        Self {
+            batch: Vec::with_capacity(max_bytes.min(1 << 20)),
+            batch_packets: 0,
+            batch_events: 0,
+            max_packets,
+            max_bytes,
+            sink,
+            path,
+            last_write: now(),
+            error: None,
+            has_failed: false,
+            packets: 0,
+            bytes: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Counts a packet that has been appended to the batch, and writes the batch if it is full.
+    #[inline]
+    pub(crate) fn packet(&mut self) {
+        self.batch_packets += 1;
+        if self.batch_packets >= self.max_packets || self.batch.len() >= self.max_bytes {
+            self.write();
+        }
+    }
+
+    /// [`packet`](Self::packet) for one that is a recorded event, not the end of one or an aid.
+    #[inline]
+    pub(crate) fn event(&mut self) {
+        self.batch_events += 1;
+        self.packet();
+    }
+
+    /// Hands the batch to the sink.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn write(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        if !self.has_failed {
+            match self.sink.write(&self.batch) {
+                Ok(()) => {
+                    self.packets += self.batch_packets as u64;
+                    self.bytes += self.batch.len() as u64;
+                }
+                Err(source) => self.fail(source),
+            }
+        }
+        if self.has_failed {
+            self.dropped += self.batch_events;
+        }
+        self.batch.clear();
+        self.batch_packets = 0;
+        self.batch_events = 0;
+        self.last_write = now();
+    }
+
+    /// Writes what has waited for `time`.
+    pub(crate) fn write_if_older(&mut self, time: Duration) {
+        if !self.batch.is_empty() && self.last_write.elapsed() >= time {
+            self.write();
+        }
+    }
+
+    /// Writes the rest, and tells the sink that it was the rest.
+    pub(crate) fn finish(&mut self) {
+        self.write();
+        if !self.has_failed
+            && let Err(source) = self.sink.finish()
+        {
+            self.fail(source);
+        }
+    }
+
+    fn fail(&mut self, source: std::io::Error) {
+        self.has_failed = true;
+        let kind = ErrorKind::Write { path: self.path.clone(), bytes: self.bytes, source };
+        self.error = Some(kind.into());
+    }
+
+    /// The sink's error, once.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        self.error.take()
+    }
+
+    /// Packets, bytes, and events dropped.
+    pub(crate) fn counts(&self) -> (u64, u64, u64) {
+        (self.packets, self.bytes, self.dropped)
+    }
+}
+
+/// When a batch was written; never a time in a trace.
+fn now() -> Instant {
+    Instant::now()
+}

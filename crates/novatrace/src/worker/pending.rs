@@ -1,0 +1,319 @@
+//! The events of one track that wait for their turn.
+//!
+//! An event may come up to a window of events late and still be drawn in its place. The worker
+//! therefore drains each time a window of events has come, and writes of a track what lies no later
+//! than any event that had come *before* the window: whatever comes from now on and starts earlier
+//! than that is more than a window late.
+//!
+//! So there are two runs: what came before the last drain (`old`) and since (`new`). When times
+//! ascend, a drain writes all of `old` and `new` becomes the next `old`, without moving anything.
+
+/// Ends at or beyond this stand for slices whose end is not known.
+const OPEN: u64 = 1 << 63;
+
+/// What waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EntryKind {
+    Slice,
+    Instant,
+    Counter,
+}
+
+/// One event that waits.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    pub(crate) start: u64,
+    /// Equal to `start` for instants and counters. For an open slice, [`Entry::open_end`].
+    pub(crate) end: u64,
+    /// Where its body begins in its run's bytes.
+    body: u32,
+    len: u32,
+    pub(crate) kind: EntryKind,
+}
+
+impl Entry {
+    /// What stands for the end of the open slice `id`: later than any time, and the earlier slice,
+    /// which is the outer one, the later.
+    pub(crate) const fn open_end(id: u64) -> u64 {
+        u64::MAX - id
+    }
+
+    /// The open slice that the end stands for.
+    pub(crate) const fn open_id(&self) -> u64 {
+        u64::MAX - self.end
+    }
+
+    pub(crate) const fn is_open(&self) -> bool {
+        self.end >= OPEN
+    }
+
+    /// The order that the trace processor needs: by start, the longest first.
+    #[inline]
+    fn key(&self) -> (u64, u64) {
+        (self.start, !self.end)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    entries: Vec<Entry>,
+    bodies: Vec<u8>,
+    is_unsorted: bool,
+}
+
+impl Run {
+    fn push(&mut self, entry: Entry) {
+        if let Some(last) = self.entries.last()
+            && entry.key() < last.key()
+        {
+            self.is_unsorted = true;
+        }
+        self.entries.push(entry);
+    }
+
+    /// By the trace processor's order; equal events stay in the order they came.
+    fn sort(&mut self) {
+        if self.is_unsorted {
+            self.entries.sort_by_key(Entry::key);
+            self.is_unsorted = false;
+        }
+    }
+
+    fn body(&self, entry: &Entry) -> &[u8] {
+        &self.bodies[entry.body as usize..(entry.body + entry.len) as usize]
+    }
+
+    fn clear(&mut self) {
+        self.entries.clear();
+        self.bodies.clear();
+        self.is_unsorted = false;
+    }
+
+    fn take_from(&mut self, other: &Self, entries: &[Entry]) {
+        for entry in entries {
+            let body = offset(self.bodies.len());
+            self.bodies.extend_from_slice(other.body(entry));
+            self.push(Entry { body, ..*entry });
+        }
+    }
+
+    fn memory(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>() + self.bodies.capacity()
+    }
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).expect("the worker drains long before a track has 4 GiB")
+}
+
+/// The events of one track that wait for their turn.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    old: Run,
+    new: Run,
+    /// The latest start in `old`, or of what was written from it.
+    watermark: Option<u64>,
+    latest: Option<u64>,
+    /// How many of the events are open slices.
+    open: usize,
+    /// Reused for what stays behind.
+    spare: Run,
+}
+
+/// How much a drain writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What no event within the window can come before.
+    Window,
+    /// Everything.
+    All,
+}
+
+impl Pending {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.old.entries.is_empty() && self.new.entries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.old.entries.len() + self.new.entries.len()
+    }
+
+    /// Bytes of the bodies that wait.
+    pub(crate) fn body_bytes(&self) -> usize {
+        self.old.bodies.len() + self.new.bodies.len()
+    }
+
+    /// How many of the events are open slices.
+    pub(crate) fn open(&self) -> usize {
+        self.open
+    }
+
+    /// Where the body of the next event is to be appended.
+    #[inline]
+    pub(crate) fn bodies(&mut self) -> &mut Vec<u8> {
+        &mut self.new.bodies
+    }
+
+    /// Adds an event whose body has just been appended from `body` on.
+    #[inline]
+    pub(crate) fn push(&mut self, start: u64, end: u64, kind: EntryKind, body: usize) {
+        let (body, len) = (offset(body), offset(self.new.bodies.len() - body));
+        self.latest = Some(self.latest.map_or(start, |latest| latest.max(start)));
+        let entry = Entry { start, end, body, len, kind };
+        self.open += usize::from(entry.is_open());
+        self.new.push(entry);
+    }
+
+    /// Gives the open slice `id` its end, if it still waits.
+    pub(crate) fn close(&mut self, id: u64, end: u64) -> bool {
+        let open_end = Entry::open_end(id);
+        for run in [&mut self.new, &mut self.old] {
+            if let Some(entry) = run.entries.iter_mut().rev().find(|entry| entry.end == open_end) {
+                entry.end = end;
+                run.is_unsorted = true;
+                self.open -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Gives every open slice the end that `end` says for it.
+    pub(crate) fn close_all(&mut self, end: impl Fn(u64) -> u64) -> u64 {
+        let mut closed = 0;
+        for run in [&mut self.new, &mut self.old] {
+            for entry in run.entries.iter_mut().filter(|entry| entry.is_open()) {
+                entry.end = end(entry.start);
+                run.is_unsorted = true;
+                closed += 1;
+            }
+        }
+        self.open = 0;
+        closed
+    }
+
+    /// Writes what has its turn, in order, through `write`.
+    ///
+    /// Unless `with_open`, nothing is written from the first open slice on: where it belongs is
+    /// known only with its end.
+    pub(crate) fn drain(
+        &mut self,
+        extent: Extent,
+        with_open: bool,
+        mut write: impl FnMut(&Entry, &[u8]),
+    ) {
+        let watermark = match extent {
+            Extent::All => Some(u64::MAX),
+            Extent::Window => self.watermark,
+        };
+        self.watermark = self.latest;
+        self.old.sort();
+        self.new.sort();
+        let is_held = self.open > 0 && !with_open;
+        let early = self.new.entries.partition_point(|entry| Some(entry.start) <= watermark);
+        if early == 0 && !is_held {
+            for entry in &self.old.entries {
+                self.open -= usize::from(entry.is_open());
+                write(entry, self.old.body(entry));
+            }
+            self.old.clear();
+            std::mem::swap(&mut self.old, &mut self.new);
+            return;
+        }
+        self.old.take_from(&self.new, &self.new.entries);
+        self.new.clear();
+        self.old.sort();
+        let entries = &self.old.entries;
+        let mut end = entries.partition_point(|entry| Some(entry.start) <= watermark);
+        if is_held && let Some(open) = entries.iter().position(Entry::is_open) {
+            end = end.min(open);
+        }
+        for entry in &entries[..end] {
+            self.open -= usize::from(entry.is_open());
+            write(entry, self.old.body(entry));
+        }
+        self.spare.take_from(&self.old, &entries[end..]);
+        self.old.clear();
+        std::mem::swap(&mut self.old, &mut self.spare);
+    }
+
+    /// Gives back the memory of a track that has fallen silent.
+    pub(crate) fn shrink(&mut self) {
+        if self.is_empty() && self.old.memory() + self.new.memory() + self.spare.memory() > 1 << 16
+        {
+            self.old = Run::default();
+            self.new = Run::default();
+            self.spare = Run::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn push(pending: &mut Pending, start: u64, end: u64, mark: u8) {
+        let at = pending.bodies().len();
+        pending.bodies().push(mark);
+        pending.push(start, end, EntryKind::Slice, at);
+    }
+
+    fn drained(pending: &mut Pending, extent: Extent, with_open: bool) -> Vec<(u64, u8)> {
+        let mut written = vec![];
+        pending.drain(extent, with_open, |entry, body| written.push((entry.start, body[0])));
+        written
+    }
+
+    #[test]
+    fn a_drain_writes_what_nothing_in_the_window_can_precede() {
+        let mut pending = Pending::default();
+        push(&mut pending, 10, 20, 1);
+        assert_eq!(drained(&mut pending, Extent::Window, true), []);
+        push(&mut pending, 5, 20, 2);
+        push(&mut pending, 15, 20, 3);
+        assert_eq!(drained(&mut pending, Extent::Window, true), [(5, 2), (10, 1)]);
+        assert_eq!(drained(&mut pending, Extent::Window, true), [(15, 3)]);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn an_open_slice_holds_back_what_follows_until_it_has_its_end() {
+        let mut pending = Pending::default();
+        push(&mut pending, 1, 2, 1);
+        push(&mut pending, 5, Entry::open_end(7), 2);
+        push(&mut pending, 5, 9, 3);
+        assert_eq!(drained(&mut pending, Extent::All, false), [(1, 1)]);
+        assert!(!pending.close(8, 10));
+        assert!(pending.close(7, 8));
+        // Now the shorter of the two.
+        assert_eq!(drained(&mut pending, Extent::All, false), [(5, 3), (5, 2)]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_event_comes_out_once_and_in_order_if_late_by_at_most_a_window(
+            times in prop::collection::vec(0u64..50, 1..200), window in 1usize..20,
+        ) {
+            // Event n is late by at most `window` events: sort blocks of that many.
+            let mut times = times;
+            times.sort_unstable();
+            for block in times.chunks_mut(window) {
+                block.reverse();
+            }
+            let mut pending = Pending::default();
+            let mut written = vec![];
+            for (at, &time) in times.iter().enumerate() {
+                push(&mut pending, time, time + 1, (at % 256) as u8);
+                if (at + 1) % window == 0 {
+                    written.extend(drained(&mut pending, Extent::Window, true));
+                }
+            }
+            written.extend(drained(&mut pending, Extent::All, true));
+            let mut expected: Vec<_> =
+                times.iter().enumerate().map(|(at, &time)| (time, (at % 256) as u8)).collect();
+            expected.sort_by_key(|(time, _)| *time);
+            prop_assert_eq!(written, expected);
+        }
+    }
+}

@@ -1,0 +1,411 @@
+//! The worker's thread: takes records, keeps the books, drains tracks, answers.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use novatrace_core::header::{self, Attribute};
+use novatrace_core::{
+    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, ProcessDescriptor, Scalar,
+    Sequence, SequenceId, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
+};
+use novatrace_sink::Sink;
+
+use super::decode::{Dictionary, Place};
+use super::link::Link;
+use super::output::Output;
+use super::pending::{Entry, EntryKind, Extent};
+use super::row::{Row, RowKind};
+use super::stats::Stats;
+use super::track::{Surroundings, Track};
+use crate::error::ErrorKind;
+use crate::generator::{self, OpenSlices};
+use crate::record::{Drain, Kind};
+
+/// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
+/// and take some 8 bytes an event more.
+const OWN_SEQUENCES: usize = 126;
+/// Bodies that may wait before the window is cut short.
+const MAX_PENDING_BYTES: usize = 16 << 20;
+/// How long the worker waits at most for a ring to fill.
+const TICK: Duration = Duration::from_millis(5);
+/// The same when nothing has come for a while.
+const IDLE_TICK: Duration = Duration::from_millis(50);
+
+/// The worker's thread, from start to end.
+pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) {
+    let mut rings = Rings::default();
+    let mut worker = Worker::new(link, sink, path, uuid);
+    // A fault of ours must not take the program with it, nor leave its threads waiting.
+    let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings)));
+    if let Err(panic) = outcome {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        link.fail(ErrorKind::WorkerPanicked { message }.into());
+        link.close(&mut rings.known, &mut rings.all);
+    }
+    link.done(worker.stats());
+}
+
+#[derive(Debug, Default)]
+struct Rings {
+    all: Vec<Drain>,
+    /// How many there have ever been.
+    known: u64,
+}
+
+/// All that the worker knows.
+struct Worker<'l> {
+    link: &'l Link,
+    out: Output,
+    /// The shared one first.
+    sequences: Vec<Sequence>,
+    dictionary: Dictionary,
+    /// By row; `None` for groups, and for rows without events.
+    tracks: Vec<Option<Track>>,
+    /// Whether a row has been described, by row.
+    is_described: Vec<bool>,
+    /// The uuid of row 0. Rows count up from it, lanes down.
+    first_uuid: u64,
+    /// Tracks with pending events.
+    active: Vec<u32>,
+    pending_events: usize,
+    pending_bytes: usize,
+    /// Events since the last drain.
+    since_drain: usize,
+    /// Ends that came before their begins, through another thread's ring: by open slice.
+    early_ends: HashMap<u64, u64>,
+    last_ns: u64,
+    counts: Stats,
+}
+
+impl<'l> Worker<'l> {
+    fn new(link: &'l Link, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) -> Self {
+        let config = &link.config;
+        let mut out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
+        write_header(&mut out, uuid, &config.attributes);
+        let shared = SequenceId::new(1).expect("not zero");
+        let mut shared = Sequence::new(shared, Timestamps::Absolute);
+        shared.start(&mut out.batch, None);
+        out.packet();
+        // Two traces that are joined to one file must not share uuids; with 34 random bits they
+        // hardly do, and a track that has to be named in its events costs 6 bytes there.
+        #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
+        let first_uuid = (uuid as u64 & ((1 << 34) - 1)) | 1 << 33;
+        Self {
+            link,
+            out,
+            sequences: vec![shared],
+            dictionary: Dictionary::new(config.default_category, config.limits),
+            tracks: Vec::new(),
+            is_described: Vec::new(),
+            first_uuid,
+            active: Vec::new(),
+            pending_events: 0,
+            pending_bytes: 0,
+            since_drain: 0,
+            early_ends: HashMap::new(),
+            last_ns: 0,
+            counts: Stats::default(),
+        }
+    }
+
+    fn run(&mut self, rings: &mut Rings) {
+        let mut idle = 0;
+        loop {
+            // Asked first: what was recorded before the request is then in the rings.
+            let asked = self.link.asked();
+            if asked.finish {
+                self.link.close(&mut rings.known, &mut rings.all);
+                self.take_all(rings);
+                self.finish();
+                return;
+            }
+            self.link.new_rings(&mut rings.known, &mut rings.all);
+            let progress = self.take_all(rings);
+            if asked.flush {
+                self.drain(Extent::All, true);
+                self.out.write();
+            }
+            self.out.write_if_older(self.link.config.batch_time);
+            if let Some(error) = self.out.take_error() {
+                self.link.fail(error);
+            }
+            self.link.answer(asked.flushes, self.stats());
+            if progress {
+                idle = 0;
+            } else {
+                idle += 1;
+                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, &rings.all);
+            }
+        }
+    }
+
+    fn take_all(&mut self, rings: &mut Rings) -> bool {
+        let mut progress = false;
+        rings.all.retain_mut(|ring| {
+            // Released first: what was pushed before is then seen.
+            let is_released = ring.is_released();
+            progress |= ring.take(|record| self.record(record));
+            !(is_released && ring.is_empty())
+        });
+        progress
+    }
+
+    #[inline]
+    fn record(&mut self, record: &[u64]) {
+        let track = (record[0] >> 32) as u32;
+        let (start, word) = (record[2], record[3]);
+        let Some(kind) = Kind::of(record[0]) else { return };
+        if self.tracks.get(track as usize).is_none_or(Option::is_none) {
+            self.first_event(track);
+        }
+        let Some(Some(at)) = self.tracks.get_mut(track as usize) else { return };
+        let body = at.pending.bodies().len();
+        let (end, entry) = match kind {
+            Kind::CountInt => {
+                EventBody::new(at.pending.bodies()).counter(Scalar::Int(word.cast_signed()));
+                (start, EntryKind::Counter)
+            }
+            Kind::CountDouble => {
+                EventBody::new(at.pending.bodies()).counter(Scalar::Double(f64::from_bits(word)));
+                (start, EntryKind::Counter)
+            }
+            Kind::End => return self.end(track, word, start),
+            Kind::Skip | Kind::Aside => return,
+            Kind::Slice | Kind::Instant | Kind::Begin => {
+                let sequence = &mut self.sequences[at.sequence];
+                let mut place = Place { sequence, out: &mut self.out };
+                self.dictionary.body(record, at.pending.bodies(), &mut place);
+                match kind {
+                    Kind::Slice => (word, EntryKind::Slice),
+                    Kind::Instant => (start, EntryKind::Instant),
+                    _ => (Entry::open_end(word), EntryKind::Slice),
+                }
+            }
+        };
+        at.pending.push(start, end, entry, body);
+        let bytes = at.pending.bodies().len() - body;
+        if !at.is_active {
+            at.is_active = true;
+            self.active.push(track);
+        }
+        self.counts.events += 1;
+        self.last_ns = self.last_ns.max(if kind == Kind::Begin { start } else { end });
+        self.pending_events += 1;
+        self.pending_bytes += bytes;
+        self.since_drain += 1;
+        if kind == Kind::Begin
+            && let Some(end) = self.early_ends.remove(&word)
+        {
+            self.end(track, word, end);
+        }
+        if self.since_drain > self.link.config.window || self.pending_bytes > MAX_PENDING_BYTES {
+            self.drain_window();
+        }
+    }
+
+    fn end(&mut self, track: u32, id: u64, end: u64) {
+        self.last_ns = self.last_ns.max(end);
+        let Some(Some(at)) = self.tracks.get_mut(track as usize) else { return };
+        if !at.end(id, end, &mut self.sequences[at.sequence], &mut self.out) {
+            self.early_ends.insert(id, end);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn drain_window(&mut self) {
+        self.drain(Extent::Window, false);
+        self.since_drain = 0;
+        // Open slices hold back what follows them, but not for ever.
+        let held = 2 * self.link.config.window.max(1);
+        if self.pending_events > held || self.pending_bytes > 2 * MAX_PENDING_BYTES {
+            self.drain(Extent::Window, true);
+        }
+    }
+
+    fn drain(&mut self, extent: Extent, with_open: bool) {
+        for index in std::mem::take(&mut self.active) {
+            let row = index as usize;
+            let Some(at) = &mut self.tracks[row] else { continue };
+            let (events, bytes) = (at.pending.len(), at.pending.body_bytes());
+            let (link, first_uuid) = (self.link, self.first_uuid);
+            let dictionary = &self.dictionary;
+            let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
+            at.drain(
+                extent,
+                with_open,
+                &mut Surroundings {
+                    sequence: &mut self.sequences[at.sequence],
+                    out: &mut self.out,
+                    overlap: self.link.config.overlap,
+                    new_lane: &mut |sequence, out| {
+                        *lanes += 1;
+                        let uuid = TrackUuid(first_uuid - *lanes);
+                        describe(
+                            sequence,
+                            out,
+                            &link.rows().settle(index),
+                            index,
+                            uuid,
+                            first_uuid,
+                        );
+                        uuid
+                    },
+                    refused: &mut |kind| {
+                        *refused += 1;
+                        link.fail(kind.into());
+                    },
+                    name_of: &|body| dictionary.name_in(body),
+                },
+            );
+            self.pending_events -= events - at.pending.len();
+            self.pending_bytes -= bytes - at.pending.body_bytes();
+            if at.pending.is_empty() {
+                at.is_active = false;
+            } else {
+                self.active.push(index);
+            }
+        }
+    }
+
+    /// Describes a row and those above it, and gives it its sequence.
+    #[cold]
+    #[inline(never)]
+    fn first_event(&mut self, index: u32) {
+        let rows = self.link.rows();
+        if index >= rows.len() {
+            return;
+        }
+        let count = rows.len() as usize;
+        self.tracks.resize_with(count, || None);
+        self.is_described.resize(count, false);
+        let row = rows.settle(index);
+        let uuid = self.describe(index, &row);
+        let (sequence, explicit) = if self.sequences.len() <= OWN_SEQUENCES {
+            let number = u32::try_from(self.sequences.len() + 1).expect("at most 127");
+            let id = SequenceId::new(number).expect("at least 2");
+            let mut own = Sequence::new(id, Timestamps::Incremental);
+            own.start(&mut self.out.batch, Some(uuid));
+            self.out.packet();
+            self.sequences.push(own);
+            (self.sequences.len() - 1, None)
+        } else {
+            (0, Some(ExplicitTrack::new(uuid)))
+        };
+        self.tracks[index as usize] = Some(Track::new(row.name, sequence, explicit));
+    }
+
+    fn describe(&mut self, index: u32, row: &Row) -> TrackUuid {
+        let uuid = TrackUuid(self.first_uuid + u64::from(index));
+        if !std::mem::replace(&mut self.is_described[index as usize], true) {
+            if let Some(parent) = row.parent {
+                let row = self.link.rows().settle(parent);
+                self.describe(parent, &row);
+            }
+            let shared = &mut self.sequences[0];
+            describe(shared, &mut self.out, row, index, uuid, self.first_uuid);
+        }
+        uuid
+    }
+
+    fn finish(&mut self) {
+        let last = match self.link.config.open_slices {
+            OpenSlices::Close => Some(self.last_ns),
+            OpenSlices::Leave => None,
+        };
+        for at in self.tracks.iter_mut().flatten() {
+            let sequence = &mut self.sequences[at.sequence];
+            self.counts.left_open += at.finish_open(last, sequence, &mut self.out);
+        }
+        self.drain(Extent::All, true);
+        // Rows without events are rows all the same.
+        let count = self.link.rows().len();
+        self.is_described.resize(count as usize, false);
+        for index in 0..count {
+            if !self.is_described[index as usize] {
+                let row = self.link.rows().settle(index);
+                self.describe(index, &row);
+            }
+        }
+        self.out.finish();
+        if let Some(error) = self.out.take_error() {
+            self.link.fail(error);
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        let (packets, bytes, dropped) = self.out.counts();
+        Stats { packets, bytes, dropped, ..self.counts }
+    }
+}
+
+fn write_header(out: &mut Output, uuid: u128, attributes: &[(String, generator::Attribute)]) {
+    header::trace_uuid(&mut out.batch, uuid);
+    out.packet();
+    let ours = [
+        ("producer", Attribute::Text("novatrace")),
+        ("producer_version", Attribute::Text(env!("CARGO_PKG_VERSION"))),
+    ];
+    let theirs = attributes.iter().map(|(key, value)| {
+        let value = match value {
+            generator::Attribute::Text(text) => Attribute::Text(text),
+            generator::Attribute::Int(value) => Attribute::Int(*value),
+        };
+        (key.as_str(), value)
+    });
+    header::trace_attributes(&mut out.batch, ours.into_iter().chain(theirs));
+    out.packet();
+}
+
+/// Writes what a row, or a lane of it, is.
+fn describe(
+    sequence: &mut Sequence,
+    out: &mut Output,
+    row: &Row,
+    index: u32,
+    uuid: TrackUuid,
+    first_uuid: u64,
+) {
+    let kind = match row.kind {
+        RowKind::Process => TrackKind::Process(ProcessDescriptor {
+            // From 1: 0 is the idle process.
+            pid: row.rank.saturating_add(1),
+            name: &row.name,
+        }),
+        RowKind::Group | RowKind::Track => TrackKind::Plain,
+        RowKind::Counter => TrackKind::Counter(CounterDescriptor {
+            unit: row.unit.as_ref().map(|unit| match unit {
+                generator::Unit::Nanoseconds => Unit::Nanoseconds,
+                generator::Unit::Count => Unit::Count,
+                generator::Unit::Bytes => Unit::Bytes,
+                generator::Unit::Named(name) => Unit::Named(name),
+            }),
+            shared_axis: row.shared_axis.as_deref(),
+            ..CounterDescriptor::default()
+        }),
+    };
+    // A track and its lanes share a key, and so are drawn as one row.
+    let merge = match row.kind {
+        RowKind::Track => Merge::ByIntKey(index.into()),
+        _ => Merge::None,
+    };
+    let descriptor = TrackDescriptor {
+        uuid,
+        parent: row.parent.map(|parent| TrackUuid(first_uuid + u64::from(parent))),
+        name: &row.name,
+        kind,
+        child_ordering: Some(ChildOrdering::Explicit),
+        rank: (row.kind != RowKind::Process).then_some(row.rank),
+        merge,
+        description: row.description.as_deref(),
+    };
+    sequence.descriptor(&mut out.batch, &descriptor);
+    out.packet();
+}

@@ -1,0 +1,21 @@
+//! What became of a trace's events.
+
+/// What became of a trace's events, from [`TraceGenerator::finish`](crate::TraceGenerator::finish).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Slices, instants and counter samples that were recorded: accepted by their calls.
+    pub events: u64,
+    /// Packets handed to the sink.
+    pub packets: u64,
+    /// Bytes handed to the sink.
+    pub bytes: u64,
+    /// Extra lanes that were needed for slices that overlap, came late, or stayed open.
+    pub lanes: u64,
+    /// Events that were recorded but are not with the sink, since it had failed.
+    pub dropped: u64,
+    /// Slices left out by [`Overlap::Refuse`](crate::Overlap::Refuse).
+    pub refused: u64,
+    /// Slices that were still open when the trace was finished.
+    pub left_open: u64,
+}
