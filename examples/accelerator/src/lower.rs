@@ -1,0 +1,891 @@
+//! A model's run as actions on a machine. NOT: how long anything takes.
+//!
+//! The weights are spread over all clusters of all dies (tensor parallel, as [`Shard`] says). A
+//! layer is two halves with the same shape:
+//!
+//! ```text
+//! norm ─▶ q k v ─▶ rope, cache ─▶ scores, softmax, context per head ─▶ o_proj ─┐
+//!                                                                              ├▶ partial sums
+//! norm ─▶ gate up ─▶ silu ─▶ down_proj ────────────────────────────────────────┘   in L2
+//!                                                    reduce within the die ─▶ ring between dies
+//! ```
+//!
+//! Weight tiles and cached keys go through a few scratchpad slots per cluster: a load waits until
+//! the tile that had its slot was used, and for nothing else, so loads run ahead of barriers as a
+//! prefetcher would. Everything else waits for its data.
+//!
+//! The prompt is cut into chunks whose activations fit the scratchpad. Attention is computed for
+//! whole tiles of keys; masked scores are not skipped. Only the prompt's last token goes through
+//! the output matrix.
+
+use std::ops::Range;
+
+use crate::cache::BlockId;
+use crate::error::Error;
+use crate::graph::{ActionId, Builder, Graph, Phase, Transfer, VectorWork, Why, Work};
+use crate::hardware::Hardware;
+use crate::model::{Architecture, Model};
+use crate::tiling::{Shard, Tiling, even_part, pieces, shards};
+use crate::units::float;
+
+/// Most actions that a graph may have: a few hundred MB and about a minute.
+const MOST_ACTIONS: f64 = 8e6;
+
+/// What the model is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workload {
+    /// Tokens of the prompt, at least one.
+    pub prompt_tokens: u64,
+    /// Tokens generated one by one after the one that ends the prompt's pass.
+    pub decode_steps: u64,
+}
+
+impl Default for Workload {
+    /// 256 tokens of prompt and four more of answer.
+    fn default() -> Self {
+        Self { prompt_tokens: 256, decode_steps: 4 }
+    }
+}
+
+/// Matrices of a layer, as the cache knows them.
+mod matrix {
+    pub(super) const Q: u32 = 0;
+    pub(super) const K: u32 = 1;
+    pub(super) const V: u32 = 2;
+    pub(super) const O: u32 = 3;
+    pub(super) const UP: u32 = 4;
+    pub(super) const GATE: u32 = 5;
+    pub(super) const DOWN: u32 = 6;
+    pub(super) const HEAD: u32 = 7;
+}
+
+/// Passes of a workload: the prompt in chunks, then a token at a time.
+fn passes(workload: &Workload, chunk: u64) -> impl Iterator<Item = (Phase, Range<u64>)> {
+    let prompt = workload.prompt_tokens;
+    let prefill = pieces(0..prompt, chunk).map(|tokens| (Phase::Prefill, tokens));
+    let decode = (0..workload.decode_steps)
+        .map(move |step| (Phase::Decode, prompt + step..prompt + step + 1));
+    prefill.chain(decode)
+}
+
+/// Operations (two to a multiply-add) of all matrix products of a run.
+///
+/// Clusters that share a key-value head each compute it, and it counts each time.
+#[must_use]
+pub fn matrix_flops(model: &Model, hardware: &Hardware, workload: &Workload, chunk: u64) -> u64 {
+    let kv_heads: u64 =
+        shards(model, hardware).iter().map(|shard| shard.kv_heads.end - shard.kv_heads.start).sum();
+    let query = model.query_width();
+    let weights = 2 * model.hidden * (query + kv_heads * model.head_dim)
+        + model.feed_forward_matrices() * model.hidden * model.intermediate;
+    passes(workload, chunk)
+        .map(|(_, tokens)| {
+            let count = tokens.end - tokens.start;
+            let layer = 2 * count * weights + 4 * count * tokens.end * query;
+            let head = if tokens.end >= workload.prompt_tokens {
+                2 * model.hidden * model.vocabulary
+            } else {
+                0
+            };
+            model.layers * layer + head
+        })
+        .sum()
+}
+
+/// Refuses what does not fit, then lowers.
+pub(crate) fn lower(
+    model: &Model,
+    hardware: &Hardware,
+    workload: &Workload,
+) -> Result<(Graph, Tiling), Error> {
+    let total = workload.prompt_tokens.saturating_add(workload.decode_steps);
+    if workload.prompt_tokens == 0 || total > model.positions {
+        return Err(Error::BadWorkload {
+            prompt_tokens: workload.prompt_tokens,
+            decode_steps: workload.decode_steps,
+            limit: model.positions,
+        });
+    }
+    let tiling = Tiling::new(model, hardware)?;
+    let estimate = estimate_actions(model, hardware, workload)?;
+    if estimate > MOST_ACTIONS {
+        return Err(Error::TooManyActions { estimate, limit: MOST_ACTIONS });
+    }
+    check_memory(model, hardware, total)?;
+    let mut lowering = Lowering {
+        model,
+        hardware,
+        shards: shards(model, hardware),
+        slots: vec![Slots::new(tiling.slots); hardware.clusters()],
+        tiling,
+        builder: Builder::default(),
+        activations: 0,
+        suffix: String::new(),
+        layer: 0,
+    };
+    let mut barrier = None;
+    let (mut chunk, mut step) = (0, 0);
+    for (phase, tokens) in passes(workload, lowering.tiling.tokens) {
+        let name = match phase {
+            Phase::Prefill => {
+                chunk += 1;
+                format!("prefill {chunk}: {} tokens", tokens.end - tokens.start)
+            }
+            Phase::Decode => {
+                step += 1;
+                format!("decode {step}")
+            }
+        };
+        let answers = tokens.end >= workload.prompt_tokens;
+        barrier = Some(lowering.pass(name, phase, &tokens, answers, barrier));
+    }
+    Ok((lowering.builder.finish(), lowering.tiling))
+}
+
+/// Counts the tiles as [`Lowering`] would make them, in floats, since what is refused here would
+/// overflow integers.
+pub(crate) fn estimate_actions(
+    model: &Model,
+    hardware: &Hardware,
+    workload: &Workload,
+) -> Result<f64, Error> {
+    let tiling = Tiling::new(model, hardware)?;
+    let clusters = float(hardware.clusters() as u64);
+    let tiles = |n: u64, k: u64, over_n: bool| {
+        let share =
+            |size: u64, split: bool| if split { float(size) / clusters } else { float(size) };
+        (share(n, over_n) / float(tiling.n)).ceil() * (share(k, !over_n) / float(tiling.k)).ceil()
+    };
+    let query = model.query_width();
+    let key_value = model.kv_heads * model.head_dim;
+    let up = float(model.feed_forward_matrices() - 1);
+    let layer_tiles = tiles(query, model.hidden, true)
+        + 2.0 * tiles(key_value, model.hidden, true)
+        + tiles(model.hidden, query, false)
+        + up * tiles(model.intermediate, model.hidden, true)
+        + tiles(model.hidden, model.intermediate, false);
+    let prompt = float(workload.prompt_tokens);
+    let chunks = (prompt / float(tiling.tokens)).ceil();
+    let steps = float(workload.decode_steps);
+    let keys = float(tiling.keys(model.head_dim));
+    // Half the prompt is in the cache on average while it is read, all of it while it is answered.
+    let key_tiles = chunks * (prompt / keys / 2.0 + 1.0).ceil() + steps * (prompt / keys).ceil();
+    let heads = (float(model.heads) / clusters).ceil() * 3.0 + 2.0;
+    let ring = float(2 * hardware.dies as u64 * hardware.dies as u64);
+    let per_layer = (chunks + steps) * (clusters * (2.0 * layer_tiles + 40.0) + 2.0 * ring)
+        + clusters * key_tiles * heads;
+    let head = clusters * 2.0 * tiles(model.vocabulary, model.hidden, true);
+    Ok(float(model.layers) * per_layer + (1.0 + steps) * head)
+}
+
+fn check_memory(model: &Model, hardware: &Hardware, tokens: u64) -> Result<(), Error> {
+    let cache = 2 * u128::from(model.layers * model.kv_heads * model.head_dim) * u128::from(tokens);
+    let needed = (model.weights() + cache) * u128::from(model.element_bytes);
+    let per_die = needed.div_ceil(hardware.dies as u128);
+    if per_die > u128::from(hardware.l3.capacity_bytes) {
+        return Err(Error::OutOfMemory {
+            hardware: hardware.name.clone(),
+            needed_mib: u64::try_from(per_die >> 20).unwrap_or(u64::MAX),
+            capacity_mib: hardware.l3.capacity_bytes >> 20,
+        });
+    }
+    Ok(())
+}
+
+/// Scratchpad slots of a cluster, used in turn.
+#[derive(Clone, Debug)]
+struct Slots {
+    /// The last user of each slot's tile.
+    last_user: Vec<Option<ActionId>>,
+    next: usize,
+}
+
+impl Slots {
+    fn new(count: usize) -> Self {
+        Self { last_user: vec![None; count], next: 0 }
+    }
+}
+
+/// Where the residual stream can be read on each die, and from when.
+#[derive(Debug)]
+struct Residual {
+    block: BlockId,
+    ready: Vec<(ActionId, Why)>,
+}
+
+/// The output of a norm: complete on a die after `joins`, stored in parts by the clusters.
+#[derive(Debug)]
+struct Normed {
+    rows: u64,
+    block: BlockId,
+    joins: Vec<ActionId>,
+    stores: Vec<Option<ActionId>>,
+}
+
+/// Ranges of columns and who produced them.
+type Columns = Vec<(Range<u64>, ActionId)>;
+
+/// Partial sums that a cluster left in L2.
+#[derive(Debug)]
+struct Partial {
+    block: BlockId,
+    stores: Vec<ActionId>,
+}
+
+#[derive(Debug)]
+struct Lowering<'a> {
+    model: &'a Model,
+    hardware: &'a Hardware,
+    shards: Vec<Shard>,
+    slots: Vec<Slots>,
+    tiling: Tiling,
+    builder: Builder,
+    activations: u32,
+    /// ` L3` within layers.
+    suffix: String,
+    layer: u32,
+}
+
+impl Lowering<'_> {
+    fn pass(
+        &mut self,
+        name: String,
+        phase: Phase,
+        tokens: &Range<u64>,
+        answers: bool,
+        after: Option<ActionId>,
+    ) -> ActionId {
+        let rows = tokens.end - tokens.start;
+        self.builder.begin_pass(name, phase, rows, tokens.end);
+        let mut residual = self.embedding(rows, after);
+        for layer in 0..self.model.layers {
+            self.suffix = format!(" L{layer}");
+            self.layer = small(layer);
+            self.builder.begin_stage(format!("layer {layer}"));
+            let normed = self.norm("attn norm", rows, &residual);
+            let partials = self.attention(&normed, tokens);
+            let names = ["attn reduce", "attn all-reduce"];
+            residual = self.all_reduce(names, rows, &partials, &residual).0;
+            let normed = self.norm("mlp norm", rows, &residual);
+            let partials = self.feed_forward(&normed);
+            let names = ["mlp reduce", "mlp all-reduce"];
+            let (next, last) = self.all_reduce(names, rows, &partials, &residual);
+            residual = self.barrier(next.block, &last);
+        }
+        self.suffix.clear();
+        if answers {
+            residual = self.head(&residual);
+        }
+        residual.ready[0].0
+    }
+
+    fn barrier(&mut self, block: BlockId, after: &[ActionId]) -> Residual {
+        let barrier = self.builder.barrier(after);
+        Residual { block, ready: vec![(barrier, Why::Order); self.hardware.dies] }
+    }
+
+    fn activation(&mut self) -> BlockId {
+        self.activations += 1;
+        BlockId::Activation(self.activations)
+    }
+
+    fn bytes(&self, elements: u64) -> u64 {
+        elements * self.model.element_bytes
+    }
+
+    /// The rows that each cluster of a die has of a tensor spread by rows; none if there are more
+    /// clusters than rows.
+    fn row_parts(&self, rows: u64) -> Vec<(usize, usize, u64)> {
+        let per_die = self.hardware.clusters_per_die;
+        (0..self.hardware.clusters())
+            .map(|cluster| {
+                let part = even_part(rows, per_die, cluster % per_die);
+                (self.hardware.die_of(cluster), cluster, part.end - part.start)
+            })
+            .filter(|(_, _, part)| *part > 0)
+            .collect()
+    }
+
+    fn embedding(&mut self, rows: u64, after: Option<ActionId>) -> Residual {
+        self.builder.begin_stage("embedding".to_owned());
+        self.builder.begin_operation("embedding");
+        let hidden = self.model.hidden;
+        let block = self.activation();
+        let whole = self.bytes(rows * hidden);
+        let mut stores = Vec::new();
+        for (_, cluster, part) in self.row_parts(rows) {
+            let bytes = self.bytes(part * hidden);
+            // Rows of the table that nobody else wants: a block of their own.
+            let rows_block = self.activation();
+            let load = self.load("load embedding", cluster, bytes, rows_block, bytes);
+            if let Some(barrier) = after {
+                self.builder.wait(barrier, Why::Order);
+            }
+            let kind = VectorWork::Embed;
+            let embed = self.vector("embed", cluster, kind, part * hidden, &[load]);
+            stores.push(self.store("store embedding", cluster, bytes, block, whole, embed));
+        }
+        self.barrier(block, &stores)
+    }
+
+    fn label(&self, text: &str) -> String {
+        format!("{text}{}", self.suffix)
+    }
+
+    fn load(
+        &mut self,
+        label: &str,
+        cluster: usize,
+        bytes: u64,
+        block: BlockId,
+        block_bytes: u64,
+    ) -> ActionId {
+        let work = Work::Load(Transfer { bytes, block, block_bytes });
+        let label = self.label(label);
+        self.builder.push(work, cluster, label)
+    }
+
+    fn store(
+        &mut self,
+        label: &str,
+        cluster: usize,
+        bytes: u64,
+        block: BlockId,
+        block_bytes: u64,
+        from: ActionId,
+    ) -> ActionId {
+        let work = Work::Store(Transfer { bytes, block, block_bytes });
+        let label = self.label(label);
+        let store = self.builder.push(work, cluster, label);
+        self.builder.wait(from, Why::Data);
+        store
+    }
+
+    fn vector(
+        &mut self,
+        label: &str,
+        cluster: usize,
+        kind: VectorWork,
+        elements: u64,
+        after: &[ActionId],
+    ) -> ActionId {
+        let label = self.label(label);
+        let action = self.builder.push(Work::Vector { kind, elements }, cluster, label);
+        for &from in after {
+            self.builder.wait(from, Why::Data);
+        }
+        action
+    }
+
+    /// Norm of the residual stream, rows spread over the clusters of each die.
+    fn norm(&mut self, name: &'static str, rows: u64, residual: &Residual) -> Normed {
+        self.builder.begin_operation(name);
+        let hidden = self.model.hidden;
+        let (whole, block) = (self.bytes(rows * hidden), self.activation());
+        let mut stores = vec![None; self.hardware.clusters()];
+        for (die, cluster, part) in self.row_parts(rows) {
+            let bytes = self.bytes(part * hidden);
+            let load = self.load(&format!("load {name}"), cluster, bytes, residual.block, whole);
+            let (ready, why) = residual.ready[die];
+            self.builder.wait(ready, why);
+            let norm = self.vector(name, cluster, VectorWork::Norm, part * hidden, &[load]);
+            let store = self.store(&format!("store {name}"), cluster, bytes, block, whole, norm);
+            stores[cluster] = Some(store);
+        }
+        let joins = (0..self.hardware.dies)
+            .map(|die| {
+                let parts = stores[self.hardware.clusters_of(die)].iter().flatten();
+                self.builder.join(parts.copied())
+            })
+            .collect();
+        Normed { rows, block, joins, stores }
+    }
+
+    /// The normed activations of all rows, in pieces along the inner dimension.
+    fn inputs(&mut self, name: &str, cluster: usize, normed: &Normed) -> Columns {
+        let hidden = self.model.hidden;
+        let whole = self.bytes(normed.rows * hidden);
+        pieces(0..hidden, self.tiling.k)
+            .enumerate()
+            .map(|(index, range)| {
+                let bytes = self.bytes(normed.rows * (range.end - range.start));
+                let label = format!("load {name} x k{index}");
+                let load = self.load(&label, cluster, bytes, normed.block, whole);
+                self.builder.wait(normed.joins[self.hardware.die_of(cluster)], Why::Order);
+                if let Some(own) = normed.stores[cluster] {
+                    self.builder.wait(own, Why::Data);
+                }
+                (range, load)
+            })
+            .collect()
+    }
+
+    /// Brings a tile into the next slot, when that slot's tile was used.
+    fn load_tile(&mut self, label: &str, cluster: usize, transfer: Transfer) -> (ActionId, usize) {
+        let label = self.label(label);
+        let load = self.builder.push(Work::Load(transfer), cluster, label);
+        let slots = &mut self.slots[cluster];
+        let slot = slots.next;
+        slots.next = (slot + 1) % slots.last_user.len();
+        if let Some(user) = slots.last_user[slot].take() {
+            self.builder.wait(user, Why::Order);
+        }
+        (load, slot)
+    }
+
+    /// A matrix product of one cluster: `rows` × inner by inner × `width`.
+    ///
+    /// As many output tiles as there are engines are accumulated side by side, so that engines are
+    /// not idle while one output tile goes through its inner tiles one after the other.
+    fn project(
+        &mut self,
+        name: &str,
+        matrix: u32,
+        cluster: usize,
+        rows: u64,
+        width: u64,
+        input: &Columns,
+    ) -> Columns {
+        let inner = input.last().map_or(0, |(range, _)| range.end);
+        let outputs: Vec<_> = pieces(0..width, self.tiling.n).collect();
+        let mut produced: Columns = Vec::new();
+        let mut tile = 0;
+        for (group_index, group) in outputs.chunks(self.hardware.matrix.engines).enumerate() {
+            let mut chains: Vec<Option<ActionId>> = vec![None; group.len()];
+            for deep in pieces(0..inner, self.tiling.k) {
+                for (member, wide) in group.iter().enumerate() {
+                    let (n, k) = (wide.end - wide.start, deep.end - deep.start);
+                    let bytes = self.bytes(n * k);
+                    let block = BlockId::Weight {
+                        layer: self.layer,
+                        matrix,
+                        cluster: small(cluster as u64),
+                        tile,
+                    };
+                    let transfer = Transfer { bytes, block, block_bytes: bytes };
+                    let (load, slot) =
+                        self.load_tile(&format!("load {name} w{tile}"), cluster, transfer);
+                    let work = Work::Gemm { m: small(rows), n: small(n), k: small(k) };
+                    let label = self.label(&format!("gemm {name} t{tile}"));
+                    let gemm = self.builder.push(work, cluster, label);
+                    self.builder.wait(load, Why::Data);
+                    let first_use = group_index == 0 && member == 0;
+                    for (_, from) in overlapping(input, &deep) {
+                        let why = if first_use { Why::Data } else { Why::Order };
+                        self.builder.wait(*from, why);
+                    }
+                    if let Some(previous) = chains[member].replace(gemm) {
+                        self.builder.wait(previous, Why::Order);
+                    }
+                    self.slots[cluster].last_user[slot] = Some(gemm);
+                    tile += 1;
+                }
+            }
+            for (wide, chain) in group.iter().zip(chains) {
+                if let Some(last) = chain {
+                    produced.push((wide.clone(), last));
+                }
+            }
+        }
+        produced
+    }
+
+    /// A product whose inner dimension is spread over the clusters: each leaves partial sums.
+    fn project_partial(
+        &mut self,
+        name: &'static str,
+        matrix: u32,
+        rows: u64,
+        inputs: &[Columns],
+    ) -> Vec<Option<Partial>> {
+        self.builder.begin_operation(name);
+        let hidden = self.model.hidden;
+        let whole = self.bytes(rows * hidden);
+        let mut partials = Vec::new();
+        for (cluster, input) in inputs.iter().enumerate() {
+            if input.is_empty() {
+                partials.push(None);
+                continue;
+            }
+            let block = self.activation();
+            let outputs = self.project(name, matrix, cluster, rows, hidden, input);
+            let stores = outputs
+                .iter()
+                .enumerate()
+                .map(|(index, (range, gemm))| {
+                    let bytes = self.bytes(rows * (range.end - range.start));
+                    let label = format!("store {name} p{index}");
+                    self.store(&label, cluster, bytes, block, whole, *gemm)
+                })
+                .collect();
+            partials.push(Some(Partial { block, stores }));
+        }
+        partials
+    }
+
+    fn attention(&mut self, normed: &Normed, tokens: &Range<u64>) -> Vec<Option<Partial>> {
+        let rows = normed.rows;
+        let head_dim = self.model.head_dim;
+        let clusters = self.hardware.clusters();
+        let shards = self.shards.clone();
+        let width = |heads: &Range<u64>| (heads.end - heads.start) * head_dim;
+        let active: Vec<_> =
+            (0..clusters).filter(|&cluster| !shards[cluster].heads.is_empty()).collect();
+        let mut inputs = vec![Columns::new(); clusters];
+        let mut projected = [(); 3].map(|()| vec![Columns::new(); clusters]);
+        let names = [("q_proj", matrix::Q), ("k_proj", matrix::K), ("v_proj", matrix::V)];
+        for (index, (name, matrix)) in names.into_iter().enumerate() {
+            self.builder.begin_operation(name);
+            for &cluster in &active {
+                if index == 0 {
+                    inputs[cluster] = self.inputs("qkv", cluster, normed);
+                }
+                let shard = &shards[cluster];
+                let columns = width(if index == 0 { &shard.heads } else { &shard.kv_heads });
+                projected[index][cluster] =
+                    self.project(name, matrix, cluster, rows, columns, &inputs[cluster]);
+            }
+        }
+        let [mut queries, mut keys, values] = projected;
+        if self.model.architecture == Architecture::Llama {
+            self.builder.begin_operation("rope");
+            for &cluster in &active {
+                let shard = &shards[cluster];
+                let columns = [width(&shard.heads), width(&shard.kv_heads)];
+                let after: Vec<_> = [&queries[cluster], &keys[cluster]]
+                    .into_iter()
+                    .flatten()
+                    .map(|(_, from)| *from)
+                    .collect();
+                let elements = rows * (columns[0] + columns[1]);
+                let rope = self.vector("rope", cluster, VectorWork::Rotate, elements, &after);
+                queries[cluster] = vec![(0..columns[0], rope)];
+                keys[cluster] = vec![(0..columns[1], rope)];
+            }
+        }
+        let mut stored = vec![Vec::new(); clusters];
+        self.builder.begin_operation("kv store");
+        for &cluster in &active {
+            let produced = [&keys[cluster], &values[cluster]];
+            stored[cluster] = self.store_keys(cluster, tokens, produced);
+        }
+        self.builder.begin_operation("attention");
+        let mut contexts = vec![Columns::new(); clusters];
+        for &cluster in &active {
+            contexts[cluster] = self.heads(cluster, tokens, &queries[cluster], &stored[cluster]);
+        }
+        self.project_partial("o_proj", matrix::O, rows, &contexts)
+    }
+
+    fn key_block(&self, cluster: usize, head: u64, values: bool, tile: u64) -> BlockId {
+        BlockId::KeyValue {
+            layer: self.layer,
+            head: small(head),
+            values,
+            tile: small(tile),
+            cluster: small(cluster as u64),
+        }
+    }
+
+    /// Writes the new tokens' keys and values. Returns head, whether values, tile and action.
+    fn store_keys(
+        &mut self,
+        cluster: usize,
+        tokens: &Range<u64>,
+        produced: [&Columns; 2],
+    ) -> Vec<(u64, bool, u64, ActionId)> {
+        let head_dim = self.model.head_dim;
+        let step = self.tiling.keys(head_dim);
+        let whole = self.bytes(step * head_dim);
+        let mut stores = Vec::new();
+        for (local, head) in self.shards[cluster].kv_heads.clone().enumerate() {
+            let columns = local as u64 * head_dim..(local as u64 + 1) * head_dim;
+            for values in [false, true] {
+                for tile in tokens.start / step..tokens.end.div_ceil(step) {
+                    let new = tokens.start.max(tile * step)..tokens.end.min((tile + 1) * step);
+                    let bytes = self.bytes((new.end - new.start) * head_dim);
+                    let block = self.key_block(cluster, head, values, tile);
+                    let label = if values { "store v" } else { "store k" };
+                    let label = self.label(&format!("{label} kv{head} t{tile}"));
+                    let work = Work::Store(Transfer { bytes, block, block_bytes: whole });
+                    let store = self.builder.push(work, cluster, label);
+                    for (_, from) in overlapping(produced[usize::from(values)], &columns) {
+                        self.builder.wait(*from, Why::Data);
+                    }
+                    stores.push((head, values, tile, store));
+                }
+            }
+        }
+        stores
+    }
+
+    /// Scores, online softmax and context of a cluster's heads, a tile of keys at a time.
+    fn heads(
+        &mut self,
+        cluster: usize,
+        tokens: &Range<u64>,
+        queries: &Columns,
+        stored: &[(u64, bool, u64, ActionId)],
+    ) -> Columns {
+        let head_dim = self.model.head_dim;
+        let rows = tokens.end - tokens.start;
+        let shard = self.shards[cluster].clone();
+        let group = self.model.heads / self.model.kv_heads;
+        let step = self.tiling.keys(head_dim);
+        let whole = self.bytes(step * head_dim);
+        let mut contexts: Vec<Option<ActionId>> = shard.heads.clone().map(|_| None).collect();
+        for kv_head in shard.kv_heads.clone() {
+            for (tile, range) in (0_u64..).zip(pieces(0..tokens.end, step)) {
+                let keys = range.end - range.start;
+                let loads = [false, true].map(|values| {
+                    let label = if values { "load v" } else { "load k" };
+                    let transfer = Transfer {
+                        bytes: self.bytes(keys * head_dim),
+                        block: self.key_block(cluster, kv_head, values, tile),
+                        block_bytes: whole,
+                    };
+                    let label = format!("{label} kv{kv_head} t{tile}");
+                    let (load, slot) = self.load_tile(&label, cluster, transfer);
+                    let new = (kv_head, values, tile);
+                    for (.., store) in stored.iter().filter(|s| (s.0, s.1, s.2) == new) {
+                        self.builder.wait(*store, Why::Data);
+                    }
+                    (load, slot)
+                });
+                let heads = shard.heads.start.max(kv_head * group)
+                    ..shard.heads.end.min((kv_head + 1) * group);
+                for head in heads {
+                    let local = head - shard.heads.start;
+                    let columns = local * head_dim..(local + 1) * head_dim;
+                    let work = Work::Gemm { m: small(rows), n: small(keys), k: small(head_dim) };
+                    let label = self.label(&format!("scores h{head} t{tile}"));
+                    let scores = self.builder.push(work, cluster, label);
+                    self.builder.wait(loads[0].0, Why::Data);
+                    for (_, from) in overlapping(queries, &columns) {
+                        self.builder.wait(*from, Why::Data);
+                    }
+                    let label = format!("softmax h{head} t{tile}");
+                    let kind = VectorWork::Softmax;
+                    let softmax = self.vector(&label, cluster, kind, rows * keys, &[scores]);
+                    let work = Work::Gemm { m: small(rows), n: small(head_dim), k: small(keys) };
+                    let label = self.label(&format!("context h{head} t{tile}"));
+                    let context = self.builder.push(work, cluster, label);
+                    self.builder.wait(loads[1].0, Why::Data);
+                    self.builder.wait(softmax, Why::Data);
+                    let chain = &mut contexts[index(local)];
+                    if let Some(previous) = chain.replace(context) {
+                        self.builder.wait(previous, Why::Order);
+                    }
+                    self.slots[cluster].last_user[loads[0].1] = Some(scores);
+                    self.slots[cluster].last_user[loads[1].1] = Some(context);
+                }
+            }
+        }
+        (0_u64..)
+            .zip(contexts)
+            .filter_map(|(local, last)| Some((local * head_dim..(local + 1) * head_dim, last?)))
+            .collect()
+    }
+
+    fn feed_forward(&mut self, normed: &Normed) -> Vec<Option<Partial>> {
+        let rows = normed.rows;
+        let clusters = self.hardware.clusters();
+        let gated = self.model.architecture == Architecture::Llama;
+        let names: &[_] = if gated {
+            &[("gate_proj", matrix::GATE), ("up_proj", matrix::UP)]
+        } else {
+            &[("up_proj", matrix::UP)]
+        };
+        let widths: Vec<_> = self
+            .shards
+            .iter()
+            .map(|shard| shard.feed_forward.end - shard.feed_forward.start)
+            .collect();
+        let mut inputs = vec![Columns::new(); clusters];
+        let mut projected = vec![Vec::new(); clusters];
+        for (index, &(name, matrix)) in names.iter().enumerate() {
+            self.builder.begin_operation(name);
+            for cluster in (0..clusters).filter(|&cluster| widths[cluster] > 0) {
+                if index == 0 {
+                    inputs[cluster] = self.inputs("mlp", cluster, normed);
+                }
+                let input = &inputs[cluster];
+                let columns = self.project(name, matrix, cluster, rows, widths[cluster], input);
+                projected[cluster].push(columns);
+            }
+        }
+        let (name, kind) =
+            if gated { ("silu", VectorWork::GatedSilu) } else { ("gelu", VectorWork::Gelu) };
+        self.builder.begin_operation(name);
+        let mut activated = vec![Columns::new(); clusters];
+        for (cluster, halves) in projected.iter().enumerate() {
+            let Some(first) = halves.first() else {
+                continue;
+            };
+            for (tile, (range, _)) in first.iter().enumerate() {
+                let after: Vec<_> = halves
+                    .iter()
+                    .flat_map(|half| overlapping(half, range))
+                    .map(|(_, from)| *from)
+                    .collect();
+                let elements = rows * (range.end - range.start);
+                let label = format!("{name} t{tile}");
+                let action = self.vector(&label, cluster, kind, elements, &after);
+                activated[cluster].push((range.clone(), action));
+            }
+        }
+        self.project_partial("down_proj", matrix::DOWN, rows, &activated)
+    }
+
+    /// Adds the clusters' partial sums and the residual within each die, then the dies' sums
+    /// around the ring. Returns the new residual stream and the actions that end it.
+    fn all_reduce(
+        &mut self,
+        names: [&'static str; 2],
+        rows: u64,
+        partials: &[Option<Partial>],
+        residual: &Residual,
+    ) -> (Residual, Vec<ActionId>) {
+        let [name, ring_name] = names;
+        self.builder.begin_operation(name);
+        let hidden = self.model.hidden;
+        let (whole, block) = (self.bytes(rows * hidden), self.activation());
+        let joins: Vec<_> = (0..self.hardware.dies)
+            .map(|die| {
+                let of_die = partials[self.hardware.clusters_of(die)].iter().flatten();
+                let stores = of_die.flat_map(|partial| partial.stores.iter().copied());
+                self.builder.join(stores)
+            })
+            .collect();
+        let mut stores = vec![Vec::new(); self.hardware.dies];
+        for (die, cluster, part) in self.row_parts(rows) {
+            let contributors = self.hardware.clusters_of(die);
+            if partials[contributors.clone()].iter().all(Option::is_none) {
+                continue;
+            }
+            let bytes = self.bytes(part * hidden);
+            let mut loads = Vec::new();
+            for (local, partial) in partials[contributors].iter().enumerate() {
+                let Some(partial) = partial else { continue };
+                let label = format!("load {name} c{local}");
+                loads.push(self.load(&label, cluster, bytes, partial.block, whole));
+                self.builder.wait(joins[die], Why::Order);
+                if let Some(&last) = partial.stores.last() {
+                    self.builder.wait(last, Why::Data);
+                }
+            }
+            // One die adds the residual; added by each, the ring would sum it several times.
+            if die == 0 {
+                let label = format!("load {name} residual");
+                loads.push(self.load(&label, cluster, bytes, residual.block, whole));
+                self.builder.wait(residual.ready[die].0, Why::Order);
+                self.builder.wait(joins[die], Why::Order);
+            }
+            let parts = u8::try_from(loads.len()).unwrap_or(u8::MAX);
+            let kind = VectorWork::Reduce(parts);
+            let sum = self.vector(name, cluster, kind, part * hidden, &loads);
+            let label = format!("store {name}");
+            stores[die].push(self.store(&label, cluster, bytes, block, whole, sum));
+        }
+        self.ring(ring_name, whole, block, &stores, residual)
+    }
+
+    /// Ring all-reduce: every die sends a part to the next, which adds it, until all parts are
+    /// summed; as many steps again hand the sums round.
+    fn ring(
+        &mut self,
+        name: &'static str,
+        bytes: u64,
+        block: BlockId,
+        stores: &[Vec<ActionId>],
+        before: &Residual,
+    ) -> (Residual, Vec<ActionId>) {
+        let dies = self.hardware.dies;
+        let joins: Vec<_> = (0..dies)
+            .map(|die| {
+                let ready = before.ready[die].0;
+                self.builder.join(stores[die].iter().copied().chain([ready]))
+            })
+            .collect();
+        if dies == 1 {
+            let ready = vec![(joins[0], Why::Order)];
+            return (Residual { block, ready }, stores[0].clone());
+        }
+        self.builder.begin_operation(name);
+        let part = bytes.div_ceil(dies as u64);
+        let mut last: Vec<ActionId> = Vec::new();
+        for step in 0..2 * (dies - 1) {
+            let sent: Vec<_> = (0..dies)
+                .map(|die| {
+                    let label = self.label(&format!("{name} s{step}"));
+                    let send = self.builder.push(Work::Ring { bytes: part }, die, label);
+                    if step == 0 {
+                        for &store in &stores[die] {
+                            self.builder.wait(store, Why::Data);
+                        }
+                        self.builder.wait(joins[die], Why::Order);
+                        self.builder.wait(joins[(die + 1) % dies], Why::Order);
+                    } else {
+                        self.builder.wait(last[(die + dies - 1) % dies], Why::Data);
+                    }
+                    send
+                })
+                .collect();
+            last = sent;
+        }
+        let ready = (0..dies).map(|die| (last[(die + dies - 1) % dies], Why::Data)).collect();
+        (Residual { block, ready }, last)
+    }
+
+    /// The last token's logits, and which is largest.
+    fn head(&mut self, residual: &Residual) -> Residual {
+        const CANDIDATE_BYTES: u64 = 64;
+        self.layer = u32::MAX;
+        self.builder.begin_stage("lm head".to_owned());
+        let normed = self.norm("final norm", 1, residual);
+        let clusters = self.hardware.clusters();
+        let width = |shard: &Shard| shard.vocabulary.end - shard.vocabulary.start;
+        let widths: Vec<_> = self.shards.iter().map(width).collect();
+        self.builder.begin_operation("lm_head");
+        let mut logits = vec![Columns::new(); clusters];
+        for cluster in (0..clusters).filter(|&cluster| widths[cluster] > 0) {
+            let input = self.inputs("lm_head", cluster, &normed);
+            logits[cluster] =
+                self.project("lm_head", matrix::HEAD, cluster, 1, widths[cluster], &input);
+        }
+        self.builder.begin_operation("argmax");
+        let block = self.activation();
+        let mut stores = vec![Vec::new(); self.hardware.dies];
+        for cluster in (0..clusters).filter(|&cluster| widths[cluster] > 0) {
+            let after: Vec<_> = logits[cluster].iter().map(|(_, from)| *from).collect();
+            let kind = VectorWork::ArgMax;
+            let action = self.vector("argmax", cluster, kind, widths[cluster], &after);
+            let bytes = CANDIDATE_BYTES;
+            let store = self.store("store argmax", cluster, bytes, block, bytes, action);
+            stores[self.hardware.die_of(cluster)].push(store);
+        }
+        let (after, last) =
+            self.ring("argmax all-reduce", CANDIDATE_BYTES, block, &stores, residual);
+        self.barrier(after.block, &last)
+    }
+}
+
+fn overlapping<'c>(
+    columns: &'c Columns,
+    range: &Range<u64>,
+) -> impl Iterator<Item = &'c (Range<u64>, ActionId)> + use<'c> {
+    let range = range.clone();
+    columns
+        .iter()
+        .filter(move |(columns, _)| columns.start < range.end && range.start < columns.end)
+}
+
+/// Sizes of tiles and counts of layers, heads and tiles are far below 2^32 once the number of
+/// actions has been checked.
+fn small(value: u64) -> u32 {
+    u32::try_from(value).expect("the limit on actions bounds all counts")
+}
+
+fn index(value: u64) -> usize {
+    usize::try_from(value).expect("the limit on actions bounds all counts")
+}
