@@ -88,10 +88,10 @@ impl Scalar {
     }
 }
 
+const ANNOTATION: u8 = wire::short_tag(track_event::DEBUG_ANNOTATIONS, wire::LENGTH_DELIMITED);
+
 const fn tag(field: u32) -> u8 {
-    #[expect(clippy::cast_possible_truncation, reason = "the fields used have one-byte tags")]
-    let tag = (field << 3) as u8;
-    tag
+    wire::short_tag(field, wire::VARINT)
 }
 
 /// What a container of annotations is.
@@ -273,8 +273,6 @@ impl<'a> Annotations<'a> {
             let (number, number_len) = wire::packed_varint(number);
             #[expect(clippy::cast_possible_truncation, reason = "at most 1 + 5 + 1 + 8")]
             let len = (2 + name_len + number_len) as u8;
-            const ANNOTATION: u8 =
-                (track_event::DEBUG_ANNOTATIONS << 3 | wire::LENGTH_DELIMITED) as u8;
             let head = u32::from_le_bytes([ANNOTATION, len, tag(debug_annotation::NAME_IID), 0]);
             wire::append(out, (u64::from(head) | name << 24).to_le_bytes(), 3 + name_len);
             wire::append(out, [value_tag], 1);

@@ -14,11 +14,11 @@ pub enum Attribute<'a> {
 
 /// Appends `TraceUuid`: tells traces apart.
 pub fn trace_uuid(out: &mut Vec<u8>, uuid: u128) {
-    let [high, low] = [uuid >> 64, uuid & u128::from(u64::MAX)];
+    #[expect(clippy::cast_possible_truncation, reason = "one half each")]
+    let (high, low) = ((uuid >> 64) as u64, uuid as u64);
     let packet = wire::open(out, trace::PACKET);
     let message = wire::open(out, trace_packet::TRACE_UUID);
     for (field, half) in [(trace_uuid::MSB, high), (trace_uuid::LSB, low)] {
-        let half = u64::try_from(half).expect("half of a u128");
         wire::varint_field(out, field, half);
     }
     wire::close(out, message);

@@ -65,10 +65,10 @@ impl ExplicitTrack {
 }
 
 const SENT_LOCATION: u8 = 1 << 4;
-const LEN_TAG: u8 = (trace::PACKET << 3 | wire::LENGTH_DELIMITED) as u8;
-const TIMESTAMP_TAG: u8 = (trace_packet::TIMESTAMP << 3) as u8;
-const TRACK_EVENT_TAG: u8 = (trace_packet::TRACK_EVENT << 3 | wire::LENGTH_DELIMITED) as u8;
-const TYPE_TAG: u8 = (track_event::TYPE << 3) as u8;
+const LEN_TAG: u8 = wire::short_tag(trace::PACKET, wire::LENGTH_DELIMITED);
+const TIMESTAMP_TAG: u8 = wire::short_tag(trace_packet::TIMESTAMP, wire::VARINT);
+const TRACK_EVENT_TAG: u8 = wire::short_tag(trace_packet::TRACK_EVENT, wire::LENGTH_DELIMITED);
+const TYPE_TAG: u8 = wire::short_tag(track_event::TYPE, wire::VARINT);
 /// The longest event that takes the fast way: its packet's length then fits one byte.
 const MAX_SHORT: usize = 0x7F;
 

@@ -11,6 +11,13 @@ pub(crate) const VARINT: u32 = 0;
 pub(crate) const FIXED64: u32 = 1;
 pub(crate) const LENGTH_DELIMITED: u32 = 2;
 
+/// A tag that takes one byte; a field number beyond 15 does not compile.
+#[expect(clippy::cast_possible_truncation, reason = "checked, and wire types are below 8")]
+pub(crate) const fn short_tag(field: u32, wire_type: u32) -> u8 {
+    assert!(field < 16);
+    (field as u8) << 3 | wire_type as u8
+}
+
 /// Appends the first `len` bytes of `bytes`; `len` ≤ `N`.
 #[inline(always)]
 pub(crate) fn append<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usize) {

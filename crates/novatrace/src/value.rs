@@ -14,7 +14,7 @@ use serde::ser::{
 };
 
 use crate::name::{Label, Name};
-use crate::record::{Tag, Writer, key, scalar, text_item};
+use crate::record::{Item, Tag, Writer, key, scalar, text_item};
 
 /// An address, shown in hexadecimal.
 ///
@@ -79,6 +79,11 @@ impl Spill {
         out.word(Tag::Location.head(0, line));
         text_item(out, Tag::Text, file);
         text_item(out, Tag::Text, function);
+    }
+
+    /// Adds an item that its event's type has no place for.
+    pub(crate) fn item(&mut self, item: Item<'_>) {
+        item.write(self.buffer());
     }
 
     fn buffer(&mut self) -> &mut Vec<u64> {

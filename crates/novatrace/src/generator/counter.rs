@@ -130,7 +130,7 @@ impl CounterTrack {
         property: &'static str,
         edit: impl FnOnce(&mut crate::worker::Row) -> bool,
     ) -> Self {
-        if !self.0.link.rows().edit(self.0.index, edit).unwrap_or(true) {
+        if !self.0.link.rows().edit(self.0.index, edit) {
             return self;
         }
         if self.0.link.rows().is_written(self.0.index) {

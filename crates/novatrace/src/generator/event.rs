@@ -145,6 +145,46 @@ impl<'a, A: Items> Event<'a, A> {
         self.and(Some(Item::FlowEnd(flow.get())))
     }
 
+    /// [`flow`](Self::flow) for any number of them.
+    ///
+    /// ```
+    /// # use novatrace::{FlowId, TraceGenerator};
+    /// # let folder = tempfile::tempdir()?;
+    /// # let trace = TraceGenerator::create(folder.path().join("sim.pftrace"))?;
+    /// # let engine = trace.group("Die:0").track("XPU:0");
+    /// let inputs: Vec<FlowId> = (0..3).map(|_| trace.flow()).collect();
+    /// engine.duration(0, 10, "all-reduce").flows(inputs.iter().copied()).emit()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flows(mut self, flows: impl IntoIterator<Item = FlowId>) -> Self {
+        for flow in flows {
+            self.check(flow);
+            self.spill.item(Item::Flow(flow.get()));
+        }
+        self
+    }
+
+    /// [`flow_end`](Self::flow_end) for any number of them.
+    pub fn flows_end(mut self, flows: impl IntoIterator<Item = FlowId>) -> Self {
+        for flow in flows {
+            self.check(flow);
+            self.spill.item(Item::FlowEnd(flow.get()));
+        }
+        self
+    }
+
+    /// [`category`](Self::category) for any number of them.
+    pub fn categories<L: Into<Label<'a>>>(
+        mut self,
+        categories: impl IntoIterator<Item = L>,
+    ) -> Self {
+        for category in categories {
+            self.flags |= HAS_CATEGORY;
+            self.spill.item(Item::Category(category.into()));
+        }
+        self
+    }
+
     #[inline]
     fn check(&mut self, flow: FlowId) {
         if !self.row.link.flows.knows(flow) && self.fault.is_none() {

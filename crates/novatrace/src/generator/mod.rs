@@ -75,7 +75,6 @@ impl TraceGenerator {
     }
 
     /// For attributes, limits, and other choices.
-    #[must_use]
     pub fn builder() -> TraceBuilder {
         TraceBuilder::default()
     }

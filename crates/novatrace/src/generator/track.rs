@@ -28,10 +28,6 @@ impl NormalTrack {
     /// let engine = trace.group("Die:0").track("XPU:0");
     /// engine.duration(1_000, 500, "gemm").emit()?; // nanoseconds
     /// engine.duration(Seconds(1.5e-6), Seconds(0.5e-6), "softmax").emit()?; // abuts
-    /// # Ok::<(), novatrace::Error>(())
-    /// # .map_err(|error| panic!("{error}"))
-    /// # .map(|()| ())
-    /// # .map_err(|error: novatrace::Error| Box::<dyn std::error::Error>::from(error))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline]

@@ -137,7 +137,11 @@ pub(crate) fn cut(text: &str) -> &str {
 
 #[cold]
 fn cut_long(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT)]
+    let mut end = MAX_TEXT;
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
@@ -212,7 +216,7 @@ impl Item<'_> {
     }
 
     #[inline]
-    fn write(&self, out: &mut impl Writer) {
+    pub(crate) fn write(&self, out: &mut impl Writer) {
         match *self {
             Self::Category(Label::Name(name)) => out.word(Tag::Category.head(0, name.id())),
             Self::Category(Label::Text(text)) => text_item(out, Tag::CategoryText, text),

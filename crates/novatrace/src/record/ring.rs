@@ -452,7 +452,7 @@ mod tests {
             sync::prepare();
             let (taken, accepted) = std::thread::scope(|scope| {
                 let owner =
-                    scope.spawn(|| (0..).take_while(|&n| push(&ring, &[n]).is_ok()).count());
+                    scope.spawn(|| (0..1 << 40).take_while(|&n| push(&ring, &[n]).is_ok()).count());
                 let mut taken = 0;
                 while taken < 50 {
                     taken += take(&mut drain).len();

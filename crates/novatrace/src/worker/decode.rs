@@ -297,7 +297,7 @@ impl<'r> Reader<'r> {
                 tag => {
                     return Some(Item {
                         tag,
-                        key: (head >> 8) as u32 & 0xFF_FFFF,
+                        key: ((head >> 8) & 0xFF_FFFF) as u32,
                         key_text,
                         small,
                     });

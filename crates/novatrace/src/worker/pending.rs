@@ -290,6 +290,10 @@ mod tests {
         assert_eq!(drained(&mut pending, Extent::All, false), [(5, 3), (5, 2)]);
     }
 
+    fn mark(at: usize) -> u8 {
+        at.to_le_bytes()[0]
+    }
+
     proptest! {
         #[test]
         fn every_event_comes_out_once_and_in_order_if_late_by_at_most_a_window(
@@ -304,14 +308,14 @@ mod tests {
             let mut pending = Pending::default();
             let mut written = vec![];
             for (at, &time) in times.iter().enumerate() {
-                push(&mut pending, time, time + 1, (at % 256) as u8);
+                push(&mut pending, time, time + 1, mark(at));
                 if (at + 1) % window == 0 {
                     written.extend(drained(&mut pending, Extent::Window, true));
                 }
             }
             written.extend(drained(&mut pending, Extent::All, true));
             let mut expected: Vec<_> =
-                times.iter().enumerate().map(|(at, &time)| (time, (at % 256) as u8)).collect();
+                times.iter().enumerate().map(|(at, &time)| (time, mark(at))).collect();
             expected.sort_by_key(|(time, _)| *time);
             prop_assert_eq!(written, expected);
         }

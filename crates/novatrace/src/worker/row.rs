@@ -93,10 +93,10 @@ impl Rows {
 
     /// Changes a row that has not been written yet; with one that has, what the change would have
     /// returned is computed on a copy.
-    pub(crate) fn edit<R>(&self, index: u32, edit: impl FnOnce(&mut Row) -> R) -> Option<R> {
+    pub(crate) fn edit<R>(&self, index: u32, edit: impl FnOnce(&mut Row) -> R) -> R {
         let mut table = self.lock();
         let row = &mut table.rows[index as usize];
-        Some(if row.is_written { edit(&mut row.clone()) } else { edit(row) })
+        if row.is_written { edit(&mut row.clone()) } else { edit(row) }
     }
 
     pub(crate) fn is_written(&self, index: u32) -> bool {
