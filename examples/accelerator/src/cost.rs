@@ -34,6 +34,7 @@ pub struct Cost {
     /// Bytes between scratchpad and engine.
     pub l1_bytes: u64,
     /// Whether the scratchpad, not the arithmetic, sets the time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub l1_bound: bool,
     /// Energy of the operations.
     pub compute_pj: f64,

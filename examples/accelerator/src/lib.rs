@@ -4,7 +4,7 @@
 //! A [`Model`] (the `config.json` of a model hub) is spread over a [`Hardware`] (dies, clusters,
 //! engines, memories from a TOML file) as a graph of actions: matrix tiles, vector work, DMA
 //! transfers, all-reduce steps, barriers. [`simulate`] finds when each runs and tells an
-//! [`Observer`], such as [`Untraced`].
+//! [`Observer`], which may be a [`Tracer`] or [`Untraced`]; [`trace()`] does it with a trace.
 //!
 //! ```
 //! use accelerator::{Hardware, Model, Plan, Untraced, Workload, simulate};
@@ -40,6 +40,7 @@ mod plan;
 mod run_tests;
 mod simulate;
 mod tiling;
+mod trace;
 mod units;
 
 pub use cost::Cost;
@@ -52,3 +53,4 @@ pub use model::{Architecture, Model};
 pub use observe::{Finished, Level, Observer, Span, Untraced};
 pub use plan::Plan;
 pub use simulate::{Summary, simulate};
+pub use trace::{Recorded, Tracer, trace};

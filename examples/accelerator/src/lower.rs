@@ -41,9 +41,9 @@ pub struct Workload {
 }
 
 impl Default for Workload {
-    /// 256 tokens of prompt and four more of answer.
+    /// 256 tokens of prompt and three decode steps: some 300 thousand events on the default machine.
     fn default() -> Self {
-        Self { prompt_tokens: 256, decode_steps: 4 }
+        Self { prompt_tokens: 256, decode_steps: 3 }
     }
 }
 
@@ -328,8 +328,12 @@ impl Lowering<'_> {
         self.barrier(block, &stores)
     }
 
+    /// A name with the layer where the text has `#`, or at its end.
     fn label(&self, text: &str) -> String {
-        format!("{text}{}", self.suffix)
+        match text.split_once('#') {
+            Some((what, which)) => format!("{what}{}{which}", self.suffix),
+            None => format!("{text}{}", self.suffix),
+        }
     }
 
     fn load(
@@ -409,7 +413,7 @@ impl Lowering<'_> {
             .enumerate()
             .map(|(index, range)| {
                 let bytes = self.bytes(normed.rows * (range.end - range.start));
-                let label = format!("load {name} x k{index}");
+                let label = format!("load {name}# x k{index}");
                 let load = self.load(&label, cluster, bytes, normed.block, whole);
                 self.builder.wait(normed.joins[self.hardware.die_of(cluster)], Why::Order);
                 if let Some(own) = normed.stores[cluster] {
@@ -464,9 +468,9 @@ impl Lowering<'_> {
                     };
                     let transfer = Transfer { bytes, block, block_bytes: bytes };
                     let (load, slot) =
-                        self.load_tile(&format!("load {name} w{tile}"), cluster, transfer);
+                        self.load_tile(&format!("load {name}# w{tile}"), cluster, transfer);
                     let work = Work::Gemm { m: small(rows), n: small(n), k: small(k) };
-                    let label = self.label(&format!("gemm {name} t{tile}"));
+                    let label = self.label(&format!("gemm {name}# t{tile}"));
                     let gemm = self.builder.push(work, cluster, label);
                     self.builder.wait(load, Why::Data);
                     let first_use = group_index == 0 && member == 0;
@@ -514,7 +518,7 @@ impl Lowering<'_> {
                 .enumerate()
                 .map(|(index, (range, gemm))| {
                     let bytes = self.bytes(rows * (range.end - range.start));
-                    let label = format!("store {name} p{index}");
+                    let label = format!("store {name}# p{index}");
                     self.store(&label, cluster, bytes, block, whole, *gemm)
                 })
                 .collect();
@@ -606,7 +610,7 @@ impl Lowering<'_> {
                     let bytes = self.bytes((new.end - new.start) * head_dim);
                     let block = self.key_block(cluster, head, values, tile);
                     let label = if values { "store v" } else { "store k" };
-                    let label = self.label(&format!("{label} kv{head} t{tile}"));
+                    let label = self.label(&format!("{label}# kv{head} t{tile}"));
                     let work = Work::Store(Transfer { bytes, block, block_bytes: whole });
                     let store = self.builder.push(work, cluster, label);
                     for (_, from) in overlapping(produced[usize::from(values)], &columns) {
@@ -644,7 +648,7 @@ impl Lowering<'_> {
                         block: self.key_block(cluster, kv_head, values, tile),
                         block_bytes: whole,
                     };
-                    let label = format!("{label} kv{kv_head} t{tile}");
+                    let label = format!("{label}# kv{kv_head} t{tile}");
                     let (load, slot) = self.load_tile(&label, cluster, transfer);
                     let new = (kv_head, values, tile);
                     for (.., store) in stored.iter().filter(|s| (s.0, s.1, s.2) == new) {
@@ -658,17 +662,17 @@ impl Lowering<'_> {
                     let local = head - shard.heads.start;
                     let columns = local * head_dim..(local + 1) * head_dim;
                     let work = Work::Gemm { m: small(rows), n: small(keys), k: small(head_dim) };
-                    let label = self.label(&format!("scores h{head} t{tile}"));
+                    let label = self.label(&format!("scores# h{head} t{tile}"));
                     let scores = self.builder.push(work, cluster, label);
                     self.builder.wait(loads[0].0, Why::Data);
                     for (_, from) in overlapping(queries, &columns) {
                         self.builder.wait(*from, Why::Data);
                     }
-                    let label = format!("softmax h{head} t{tile}");
+                    let label = format!("softmax# h{head} t{tile}");
                     let kind = VectorWork::Softmax;
                     let softmax = self.vector(&label, cluster, kind, rows * keys, &[scores]);
                     let work = Work::Gemm { m: small(rows), n: small(head_dim), k: small(keys) };
-                    let label = self.label(&format!("context h{head} t{tile}"));
+                    let label = self.label(&format!("context# h{head} t{tile}"));
                     let context = self.builder.push(work, cluster, label);
                     self.builder.wait(loads[1].0, Why::Data);
                     self.builder.wait(softmax, Why::Data);
@@ -729,7 +733,7 @@ impl Lowering<'_> {
                     .map(|(_, from)| *from)
                     .collect();
                 let elements = rows * (range.end - range.start);
-                let label = format!("{name} t{tile}");
+                let label = format!("{name}# t{tile}");
                 let action = self.vector(&label, cluster, kind, elements, &after);
                 activated[cluster].push((range.clone(), action));
             }
@@ -767,7 +771,7 @@ impl Lowering<'_> {
             let mut loads = Vec::new();
             for (local, partial) in partials[contributors].iter().enumerate() {
                 let Some(partial) = partial else { continue };
-                let label = format!("load {name} c{local}");
+                let label = format!("load {name}# c{local}");
                 loads.push(self.load(&label, cluster, bytes, partial.block, whole));
                 self.builder.wait(joins[die], Why::Order);
                 if let Some(&last) = partial.stores.last() {
@@ -776,7 +780,7 @@ impl Lowering<'_> {
             }
             // One die adds the residual; added by each, the ring would sum it several times.
             if die == 0 {
-                let label = format!("load {name} residual");
+                let label = format!("load {name}# residual");
                 loads.push(self.load(&label, cluster, bytes, residual.block, whole));
                 self.builder.wait(residual.ready[die].0, Why::Order);
                 self.builder.wait(joins[die], Why::Order);
@@ -817,7 +821,7 @@ impl Lowering<'_> {
         for step in 0..2 * (dies - 1) {
             let sent: Vec<_> = (0..dies)
                 .map(|die| {
-                    let label = self.label(&format!("{name} s{step}"));
+                    let label = self.label(&format!("{name}# s{step}"));
                     let send = self.builder.push(Work::Ring { bytes: part }, die, label);
                     if step == 0 {
                         for &store in &stores[die] {

@@ -1,5 +1,5 @@
-//! What a run tells whoever watches it. NOT: what is done with it (a trace is
-//! one use).
+//! What a run tells whoever watches it. NOT: what is done with it (a trace is one
+//! use).
 
 use crate::cost::Cost;
 use crate::graph::Graph;
