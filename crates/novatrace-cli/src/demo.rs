@@ -1,0 +1,78 @@
+//! `novatrace demo`. NOT: the simulator, which is the `accelerator` package.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use accelerator::{Hardware, Model, Plan, Untraced, Workload, simulate, trace};
+use anyhow::{Context, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use novatrace::TraceGenerator;
+
+use crate::args::Demo;
+use crate::table::{self, Cost};
+
+pub(crate) fn run(demo: &Demo) -> Result<()> {
+    let model = Model::open(&demo.model)?;
+    let hardware = Hardware::open(&demo.hardware)?;
+    let workload = Workload { prompt_tokens: demo.prompt_tokens, decode_steps: demo.decode_steps };
+    let plan = Plan::new(model, hardware, workload)?;
+    // Before the work: a file that cannot be written should not cost a simulation.
+    let generator = TraceGenerator::builder()
+        .attribute("model", plan.model().name.as_str())
+        .attribute("hardware", plan.hardware().name.as_str())
+        .create(&demo.out)
+        .with_context(|| format!("cannot write the trace to `{}`", demo.out.display()))?;
+
+    let actions = plan.graph().actions.len() as u64;
+    let bar = progress_bar(3 * actions, demo.quiet);
+    bar.set_message("simulating, untraced");
+    let before = untraced(&plan, |ended| bar.set_position(ended));
+
+    bar.set_message("simulating, traced");
+    let started = Instant::now();
+    let (summary, recorded) = trace(&plan, &generator, |ended| bar.set_position(actions + ended))?;
+    let recording = started.elapsed();
+    let stats =
+        generator.finish().with_context(|| format!("cannot complete `{}`", demo.out.display()))?;
+    let traced = started.elapsed();
+    bar.set_message("simulating, untraced");
+    // Twice, since whichever run comes first warms the machine for the others.
+    let after = untraced(&plan, |ended| bar.set_position(2 * actions + ended));
+    bar.finish_and_clear();
+
+    if demo.quiet {
+        return Ok(());
+    }
+    let cost = Cost { untraced: before.min(after), recording, traced };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{}", table::render(&plan, &summary, &recorded, &stats, &cost))?;
+    writeln!(
+        out,
+        "\nThe trace is in `{}`. To look at it, open https://ui.perfetto.dev and drag the file in;\n\
+         nothing is uploaded. Keys: w and s zoom, a and d move, f frames what is selected.",
+        demo.out.display()
+    )?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Wall-clock time of the run without a trace.
+fn untraced(plan: &Plan, progress: impl FnMut(u64)) -> Duration {
+    let started = Instant::now();
+    let Ok(_) = simulate(plan, &mut Untraced, progress);
+    started.elapsed()
+}
+
+fn progress_bar(length: u64, quiet: bool) -> ProgressBar {
+    if quiet || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(length);
+    if let Ok(style) = ProgressStyle::with_template(
+        "{msg:20} [{bar:40}] {human_pos} of {human_len} actions, {eta} left",
+    ) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
