@@ -145,4 +145,17 @@ pub enum Error {
         /// The most that is accepted.
         limit: f64,
     },
+    /// The machine is so slow that the counters alone would fill the disk.
+    #[error(
+        "this run would be about {estimate_s:.1e} simulated seconds, and the limit is {limit_s}; \
+         `{hardware}` has a bandwidth, frequency or latency that is out of all proportion"
+    )]
+    TooSlow {
+        /// Name of the hardware.
+        hardware: String,
+        /// About how long.
+        estimate_s: f64,
+        /// The longest that is accepted.
+        limit_s: u32,
+    },
 }

@@ -5,6 +5,7 @@
 //! by construction.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 
 use crate::cache::BlockId;
@@ -190,7 +191,7 @@ pub struct Pass {
 }
 
 /// A whole run as actions.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[non_exhaustive]
 pub struct Graph {
     /// In program order.
@@ -231,6 +232,17 @@ impl Graph {
     #[must_use]
     pub fn arrows(&self) -> u64 {
         self.edges.iter().filter(|edge| edge.why == Why::Data).count() as u64
+    }
+}
+
+impl fmt::Debug for Graph {
+    /// The counts: a whole graph would be megabytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Graph")
+            .field("passes", &self.passes.len())
+            .field("actions", &self.actions.len())
+            .field("edges", &self.edges.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -106,12 +106,13 @@ pub(crate) fn lower(
             limit: model.positions,
         });
     }
+    // First, since what fits the memory does not overflow what follows.
+    check_memory(model, hardware, total)?;
     let tiling = Tiling::new(model, hardware)?;
     let estimate = estimate_actions(model, hardware, workload)?;
     if estimate > MOST_ACTIONS {
         return Err(Error::TooManyActions { estimate, limit: MOST_ACTIONS });
     }
-    check_memory(model, hardware, total)?;
     let mut lowering = Lowering {
         model,
         hardware,
@@ -179,7 +180,8 @@ pub(crate) fn estimate_actions(
 }
 
 fn check_memory(model: &Model, hardware: &Hardware, tokens: u64) -> Result<(), Error> {
-    let cache = 2 * u128::from(model.layers * model.kv_heads * model.head_dim) * u128::from(tokens);
+    let width = u128::from(model.kv_heads * model.head_dim);
+    let cache = 2 * u128::from(model.layers) * width * u128::from(tokens);
     let needed = (model.weights() + cache) * u128::from(model.element_bytes);
     let per_die = needed.div_ceil(hardware.dies as u128);
     if per_die > u128::from(hardware.l3.capacity_bytes) {

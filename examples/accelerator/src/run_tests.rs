@@ -366,7 +366,8 @@ fn a_run_of_absurd_size_is_refused_with_an_estimate() {
     let text = include_str!("../models/llama-1.1b.json");
     let text = text.replace("\"num_hidden_layers\": 22", "\"num_hidden_layers\": 1000000");
     let model = Model::parse("deep.json", &text).unwrap();
-    let hardware = Hardware::open("server-2x4").unwrap();
+    let mut hardware = Hardware::open("server-2x4").unwrap();
+    hardware.l3.capacity_bytes = u64::MAX;
     let message = Plan::new(model, hardware, Workload::default()).unwrap_err().to_string();
     assert!(message.contains("the limit is 8e6"), "{message}");
 }
@@ -393,4 +394,17 @@ fn a_model_larger_than_the_memory_is_refused() {
     let model = Model::open("llama-1.1b").unwrap();
     let message = Plan::new(model, hardware, Workload::default()).unwrap_err().to_string();
     assert!(message.contains("needs 2103 MiB per die"), "{message}");
+}
+
+#[test]
+fn sizes_that_would_overflow_are_refused_like_any_other() {
+    for key in ["hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size", "head_dim"] {
+        let text = include_str!("../models/llama-1.1b.json");
+        let mut config: serde_json::Value = serde_json::from_str(text).unwrap();
+        config[key] = (1_u64 << 30).into();
+        let model = Model::parse("huge.json", &config.to_string()).unwrap();
+        let hardware = Hardware::open("server-2x4").unwrap();
+        let message = Plan::new(model, hardware, Workload::default()).unwrap_err().to_string();
+        assert!(message.contains("MiB per die"), "{key}: {message}");
+    }
 }

@@ -210,6 +210,7 @@ impl Tracer {
     #[must_use]
     pub fn new(plan: &Plan, generator: &TraceGenerator) -> Self {
         let (graph, hardware) = (plan.graph(), plan.hardware());
+        let window = format!("{} µs", plan.counter_interval_ps() / 1_000_000);
         // One process-like group around all, and a group per die in it: the viewer orders processes
         // by how many slices they have and what is right below one by name, but everything deeper
         // as it was made.
@@ -232,7 +233,7 @@ impl Tracer {
                 power: group
                     .counter("Power")
                     .unit("W")
-                    .description("Mean over 10 µs, clusters included"),
+                    .description(&format!("Mean over {window}, clusters included")),
                 energy: group
                     .counter("Energy")
                     .unit("mJ")
@@ -245,10 +246,9 @@ impl Tracer {
                     .counter("L2 bandwidth")
                     .unit("GB/s")
                     .description("Traffic of the die's cache"),
-                hit_rate: group
-                    .counter("L2 hit rate")
-                    .unit("%")
-                    .description("Of the loads that began in 10 µs; no sample if there were none"),
+                hit_rate: group.counter("L2 hit rate").unit("%").description(&format!(
+                    "Of the loads that began in {window}; no sample if there were none"
+                )),
                 link: several.then(|| {
                     group
                         .counter("D2D bandwidth")
@@ -280,7 +280,10 @@ impl Tracer {
                         .description("Traffic of the scratchpad, engines and DMA"),
                     matrix_busy: group.counter("XPU utilisation").unit("%"),
                     vector_busy: group.counter("VPU utilisation").unit("%"),
-                    power: group.counter("Power").unit("W").description("Mean over 10 µs"),
+                    power: group
+                        .counter("Power")
+                        .unit("W")
+                        .description(&format!("Mean over {window}")),
                 });
             }
         }
