@@ -74,26 +74,6 @@ pub enum Scalar {
     Pointer(u64),
 }
 
-impl Scalar {
-    #[inline(always)]
-    const fn varint(self) -> Option<(u8, u64)> {
-        use debug_annotation as field;
-        Some(match self {
-            Self::Bool(value) => (tag(field::BOOL_VALUE), value as u64),
-            Self::Int(value) => (tag(field::INT_VALUE), value.cast_unsigned()),
-            Self::Uint(value) => (tag(field::UINT_VALUE), value),
-            Self::Pointer(value) => (tag(field::POINTER_VALUE), value),
-            Self::Double(_) => return None,
-        })
-    }
-}
-
-const ANNOTATION: u8 = wire::short_tag(track_event::DEBUG_ANNOTATIONS, wire::LENGTH_DELIMITED);
-
-const fn tag(field: u32) -> u8 {
-    wire::short_tag(field, wire::VARINT)
-}
-
 /// What a container of annotations is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -260,27 +240,6 @@ impl<'a> Annotations<'a> {
         write_name(self.out, name);
         message
     }
-
-    /// The common case in one go: an annotation at the top with a number as its value.
-    #[inline(always)]
-    pub(crate) fn scalar_at_top(out: &mut Vec<u8>, name: Text<'_>, value: Scalar) {
-        const SHORT: u64 = 1 << 56;
-        if let Text::Iid(iid) = name
-            && let Some((value_tag, number)) = value.varint()
-            && number < SHORT
-        {
-            let (name, name_len) = wire::packed_varint(u64::from(iid.get()));
-            let (number, number_len) = wire::packed_varint(number);
-            #[expect(clippy::cast_possible_truncation, reason = "at most 1 + 5 + 1 + 8")]
-            let len = (2 + name_len + number_len) as u8;
-            let head = u32::from_le_bytes([ANNOTATION, len, tag(debug_annotation::NAME_IID), 0]);
-            wire::append(out, (u64::from(head) | name << 24).to_le_bytes(), 3 + name_len);
-            wire::append(out, [value_tag], 1);
-            wire::append(out, number.to_le_bytes(), number_len);
-        } else {
-            Annotations::new(out, Limits::default()).scalar(name, value);
-        }
-    }
 }
 
 fn write_name(out: &mut Vec<u8>, name: Text<'_>) {
@@ -321,7 +280,6 @@ fn write_scalar(out: &mut Vec<u8>, value: Scalar) {
 mod tests {
     use super::*;
     use crate::intern::Iid;
-    use proptest::prelude::*;
 
     fn written(limits: Limits, write: impl FnOnce(&mut Annotations<'_>)) -> Vec<u8> {
         let mut out = vec![];
@@ -333,10 +291,11 @@ mod tests {
 
     #[test]
     fn an_interned_integer_takes_six_bytes() {
-        let mut out = vec![];
-        Annotations::scalar_at_top(&mut out, Text::Iid(Iid::for_test(5)), Scalar::Int(9));
+        let bytes = written(Limits::default(), |top| {
+            top.scalar(Text::Iid(Iid::for_test(5)), Scalar::Int(9));
+        });
         #[rustfmt::skip]
-        assert_eq!(out, [
+        assert_eq!(bytes, [
             0x22, 4,                          // debug_annotations
             0x08, 5,                          //   name_iid
             0x20, 9,                          //   int_value
@@ -421,23 +380,5 @@ mod tests {
             first.finish();
         });
         assert!(bytes.ends_with(b"\x62\x10\x32\x0E(2 more items)\x62\x04\x32\x02{}"));
-    }
-
-    proptest! {
-        #[test]
-        fn the_short_way_is_the_plain_way(iid in 1u32.., bits in 0u32..=63, seed: u64, kind in 0..4) {
-            let number = seed >> bits;
-            let value = match kind {
-                0 => Scalar::Int(number.cast_signed()),
-                1 => Scalar::Uint(number),
-                2 => Scalar::Pointer(number),
-                _ => Scalar::Bool(number & 1 == 1),
-            };
-            let name = Text::Iid(Iid::for_test(iid));
-            let mut fast = vec![];
-            Annotations::scalar_at_top(&mut fast, name, value);
-            let plain = written(Limits::default(), |top| top.scalar(name, value));
-            prop_assert_eq!(fast, plain);
-        }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use crate::schema::interned_data;
@@ -11,19 +12,19 @@ use crate::schema::interned_data;
 /// A number that stands for a text on every sequence that has been told so
 /// (`InternedData.*.iid`); never 0, which means "unset" in the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Iid(u32);
+pub struct Iid(NonZeroU32);
 
 impl Iid {
     /// The number as it is written.
     #[must_use]
     #[inline]
     pub const fn get(self) -> u32 {
-        self.0
+        self.0.get()
     }
 
     #[inline]
     pub(crate) const fn index(self) -> usize {
-        self.0 as usize
+        self.0.get() as usize
     }
 }
 
@@ -148,8 +149,8 @@ impl<S: BuildHasher> Symbols<S> {
     fn insert(&mut self, text: &str) -> Iid {
         let text: Arc<str> = Arc::from(text);
         self.texts.push(Arc::clone(&text));
-        let iid =
-            Iid(u32::try_from(self.texts.len()).expect("fewer than 2^32 texts fit in memory"));
+        let number = u32::try_from(self.texts.len()).ok().and_then(NonZeroU32::new);
+        let iid = Iid(number.expect("at least one, and fewer than 2^32 texts fit in memory"));
         self.by_text.insert(text, iid);
         iid
     }
@@ -166,8 +167,8 @@ impl<S> fmt::Debug for Symbols<S> {
 
 #[cfg(test)]
 impl Iid {
-    pub(crate) const fn for_test(number: u32) -> Self {
-        Self(number)
+    pub(crate) fn for_test(number: u32) -> Self {
+        Self(NonZeroU32::new(number).expect("not zero"))
     }
 }
 
@@ -179,19 +180,19 @@ mod tests {
     fn numbers_start_at_one_and_are_reused() {
         let mut symbols = Symbols::default();
         let first = symbols.intern("gemm");
-        assert_eq!(first, Some(Iid(1)));
-        assert_eq!(symbols.intern("softmax"), Some(Iid(2)));
+        assert_eq!(first, Some(Iid::for_test(1)));
+        assert_eq!(symbols.intern("softmax"), Some(Iid::for_test(2)));
         assert_eq!(symbols.intern("gemm"), first);
-        assert_eq!(&**symbols.text(Iid(2)), "softmax");
+        assert_eq!(&**symbols.text(Iid::for_test(2)), "softmax");
     }
 
     #[test]
     fn a_full_table_keeps_what_it_has_and_takes_no_more() {
         let mut symbols = Symbols::with_hasher(RandomState::new(), 1);
-        assert_eq!(symbols.intern("a"), Some(Iid(1)));
+        assert_eq!(symbols.intern("a"), Some(Iid::for_test(1)));
         assert_eq!(symbols.intern("b"), None);
-        assert_eq!(symbols.intern("a"), Some(Iid(1)));
-        assert_eq!(symbols.intern_always("b"), Iid(2));
+        assert_eq!(symbols.intern("a"), Some(Iid::for_test(1)));
+        assert_eq!(symbols.intern_always("b"), Iid::for_test(2));
     }
 
     #[test]

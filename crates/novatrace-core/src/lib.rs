@@ -37,8 +37,6 @@
 //! What it does not do: sort events, keep slices from overlapping, or check that ends have begins;
 //! the crate `novatrace` does.
 
-#![forbid(unsafe_code)]
-
 mod annotation;
 mod clock;
 mod event;
@@ -51,7 +49,7 @@ mod wire;
 
 pub use annotation::{Annotations, Budget, Limits, Scalar, Shape};
 pub use clock::{ClockId, MAX_TIMESTAMP_NS};
-pub use event::{EventBody, SourceLocation};
+pub use event::{EventBody, Reference, ShortBody, SourceLocation};
 pub use intern::{Iid, Kind, Symbols, Text};
 pub use schema::EventType;
 pub use sequence::{ExplicitTrack, Sequence, SequenceId, Timestamps};

@@ -4,6 +4,7 @@
 //! [`Sequence::event`] and [`Sequence::end`] are the hot path of the whole product. A packet is
 //! put together from pieces of at most eight bytes whose contents are computed in registers; the
 //! parts that never change (sequence id, flags) are made once, when the sequence is.
+#![expect(unsafe_code, reason = "the room for a packet is checked once, not for each piece")]
 
 use crate::clock::ClockId;
 use crate::event::SourceLocation;
@@ -13,7 +14,7 @@ use crate::schema::{
     interned_data, source_location, trace, trace_packet, trace_packet_defaults, track_event,
 };
 use crate::track::{TrackDescriptor, TrackUuid};
-use crate::wire;
+use crate::wire::{self, Spot};
 
 /// `TracePacket.trusted_packet_sequence_id`: never 0; ids below 128 take one byte in each packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +48,9 @@ pub enum Timestamps {
 /// A track that an event names itself, instead of relying on the sequence's default.
 #[derive(Debug, Clone, Copy)]
 pub struct ExplicitTrack {
-    /// `TrackEvent.track_uuid` with its tag.
-    field: [u8; 16],
+    /// `TrackEvent.track_uuid` with its tag: 2 to 11 bytes.
+    low: u64,
+    high: u64,
     len: usize,
 }
 
@@ -58,19 +60,27 @@ impl ExplicitTrack {
     pub fn new(track: TrackUuid) -> Self {
         let mut bytes = Vec::with_capacity(16);
         wire::varint_field(&mut bytes, track_event::TRACK_UUID, track.0);
-        let mut field = [0; 16];
-        field[..bytes.len()].copy_from_slice(&bytes);
-        Self { field, len: bytes.len() }
+        let len = bytes.len();
+        bytes.resize(16, 0);
+        let word = |at| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
+        Self { low: word(0), high: word(8), len }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        wire::append(out, self.low.to_le_bytes(), self.len.min(8));
+        wire::append(out, self.high.to_le_bytes(), self.len.saturating_sub(8));
     }
 }
 
 const SENT_LOCATION: u8 = 1 << 4;
-const LEN_TAG: u8 = wire::short_tag(trace::PACKET, wire::LENGTH_DELIMITED);
-const TIMESTAMP_TAG: u8 = wire::short_tag(trace_packet::TIMESTAMP, wire::VARINT);
-const TRACK_EVENT_TAG: u8 = wire::short_tag(trace_packet::TRACK_EVENT, wire::LENGTH_DELIMITED);
-const TYPE_TAG: u8 = wire::short_tag(track_event::TYPE, wire::VARINT);
-/// The longest event that takes the fast way: its packet's length then fits one byte.
-const MAX_SHORT: usize = 0x7F;
+const LEN_TAG: u64 = wire::short_tag(trace::PACKET, wire::LENGTH_DELIMITED) as u64;
+const TIMESTAMP_TAG: u64 = wire::short_tag(trace_packet::TIMESTAMP, wire::VARINT) as u64;
+const TRACK_EVENT_TAG: u64 =
+    wire::short_tag(trace_packet::TRACK_EVENT, wire::LENGTH_DELIMITED) as u64;
+const TYPE_TAG: u64 = wire::short_tag(track_event::TYPE, wire::VARINT) as u64;
+/// The longest event that takes the fast way: the packet around it, of at most 20 bytes more, then
+/// has a length of one byte.
+const MAX_SHORT: usize = 0x7F - 20;
 
 /// The writer of one packet sequence: appends whole packets to a caller's buffer.
 ///
@@ -81,14 +91,13 @@ pub struct Sequence {
     id: SequenceId,
     timestamps: Timestamps,
     needs_state: bool,
-    /// Time of the last packet on the delta clock, in ns. Unused with absolute times.
+    /// The latest time written, in ns: where the delta clock is.
     last_ns: u64,
     /// Sequence id, then flags if events carry them: what ends every packet.
-    trailer: [u8; 8],
+    trailer: u64,
     trailer_len: usize,
     /// By [`Iid`], a bit for each [`Kind`] that has been defined since the state was cleared.
     sent: Vec<u8>,
-    packets: u64,
 }
 
 impl Sequence {
@@ -100,10 +109,9 @@ impl Sequence {
             timestamps,
             needs_state: false,
             last_ns: 0,
-            trailer: [0; 8],
+            trailer: 0,
             trailer_len: 0,
             sent: Vec::new(),
-            packets: 0,
         };
         sequence.set_trailer();
         sequence
@@ -127,14 +135,15 @@ impl Sequence {
             let flags = SEQ_NEEDS_INCREMENTAL_STATE;
             wire::varint_field(&mut bytes, trace_packet::SEQUENCE_FLAGS, flags);
         }
-        self.trailer[..bytes.len()].copy_from_slice(&bytes);
         self.trailer_len = bytes.len();
+        bytes.resize(8, 0);
+        self.trailer = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     }
 
-    /// How many packets this sequence has written.
+    /// The latest time written, in ns.
     #[must_use]
-    pub fn packets(&self) -> u64 {
-        self.packets
+    pub fn last_ns(&self) -> u64 {
+        self.last_ns
     }
 
     /// Starts the sequence, or starts it again: clears the incremental state, ties the clock to the
@@ -173,16 +182,14 @@ impl Sequence {
             let id = u64::from(self.id.get());
             wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
         });
-        self.packets += 1;
     }
 
     /// Writes what a track is. To come after its parent's and before the track's first event.
     pub fn descriptor(&mut self, out: &mut Vec<u8>, descriptor: &TrackDescriptor<'_>) {
         self.packet(out, |out| {
             descriptor.encode(out);
-            out.extend_from_slice(&self.trailer[..self.trailer_len]);
+            wire::append(out, self.trailer.to_le_bytes(), self.trailer_len);
         });
-        self.packets += 1;
     }
 
     /// Whether `iid` has been defined as `kind` on this sequence.
@@ -242,7 +249,6 @@ impl Sequence {
             let id = u64::from(self.id.get());
             wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
         });
-        self.packets += 1;
     }
 
     #[expect(clippy::unused_self, reason = "packets are written through their sequence only")]
@@ -257,7 +263,7 @@ impl Sequence {
     ///
     /// Events of one track at equal times are read in the order written: ends are to come first,
     /// then begins, the longest slice first. No order is needed otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn event(
         &mut self,
         out: &mut Vec<u8>,
@@ -266,13 +272,12 @@ impl Sequence {
         track: Option<&ExplicitTrack>,
         body: &[u8],
     ) {
-        self.packets += 1;
         let track_len = track.map_or(0, |track| track.len);
         let event_len = 2 + track_len + body.len();
         let time = self.advance(ns);
         if let Some(time) = time
-            && time < 1 << 56
-            && event_len <= MAX_SHORT - 20
+            && time < 1 << 35
+            && event_len <= MAX_SHORT
         {
             self.short_event(out, time, event_type, track, body);
         } else {
@@ -284,14 +289,35 @@ impl Sequence {
     /// differs from the begin's would leave the slice open, with no word about it.
     #[inline]
     pub fn end(&mut self, out: &mut Vec<u8>, ns: u64, track: Option<&ExplicitTrack>) {
-        self.event(out, ns, EventType::SliceEnd, track, &[]);
+        const EVENT: u64 =
+            TRACK_EVENT_TAG | 2 << 8 | TYPE_TAG << 16 | (EventType::SliceEnd as u64) << 24;
+        let delta = ns.wrapping_sub(self.last_ns);
+        if delta < 1 << 35
+            && track.is_none()
+            && self.timestamps == Timestamps::Incremental
+            && self.trailer_len <= 4
+        {
+            self.last_ns = ns;
+            let (time, time_len) = wire::packed_small_varint(delta);
+            let packet_len = (1 + time_len + 4 + self.trailer_len) as u64;
+            let head = LEN_TAG | packet_len << 8 | TIMESTAMP_TAG << 16 | time << 24;
+            // SAFETY: there is room; `time` < 2^35 is a varint of at most 5 bytes.
+            let out = unsafe { Spot::new(out, 16).piece(head, 3 + time_len) };
+            // SAFETY: 8 bytes of the room are left; `trailer_len` ≤ 4 by the check above.
+            unsafe { out.piece(EVENT | self.trailer << 32, 4 + self.trailer_len) }.settle();
+        } else {
+            self.event(out, ns, EventType::SliceEnd, track, &[]);
+        }
     }
 
     /// What to write for the time `ns`; `None` if it lies behind the delta clock.
     #[inline(always)]
     fn advance(&mut self, ns: u64) -> Option<u64> {
         match self.timestamps {
-            Timestamps::Absolute => Some(ns),
+            Timestamps::Absolute => {
+                self.last_ns = self.last_ns.max(ns);
+                Some(ns)
+            }
             Timestamps::Incremental => {
                 let delta = ns.checked_sub(self.last_ns)?;
                 self.last_ns = ns;
@@ -309,25 +335,29 @@ impl Sequence {
         track: Option<&ExplicitTrack>,
         body: &[u8],
     ) {
-        let (time, time_len) = wire::packed_varint(time);
+        let (time, time_len) = wire::packed_small_varint(time);
         let track_len = track.map_or(0, |track| track.len);
-        let event_len = 2 + track_len + body.len();
-        let packet_len = 1 + time_len + 2 + event_len + self.trailer_len;
-        // One check of the capacity instead of one for each piece.
-        out.reserve(96 + body.len());
-        #[expect(clippy::cast_possible_truncation, reason = "both are at most MAX_SHORT here")]
-        let (packet_len, event_len) = (packet_len as u8, event_len as u8);
-        let head = u32::from_le_bytes([LEN_TAG, packet_len, TIMESTAMP_TAG, 0]);
-        wire::append(out, head.to_le_bytes(), 3);
-        wire::append(out, time.to_le_bytes(), time_len);
-        wire::append(out, [TRACK_EVENT_TAG, event_len, TYPE_TAG, event_type as u8], 4);
+        let event_len = (2 + track_len + body.len()) as u64;
+        let packet_len = (1 + time_len + 2 + self.trailer_len) as u64 + event_len;
+        let event = TRACK_EVENT_TAG | event_len << 8 | TYPE_TAG << 16 | (event_type as u64) << 24;
+        // What the pieces below take, and what the last of them may touch.
+        let out = Spot::new(out, 8 + 8 + 4 + MAX_SHORT + 8 + 8);
+        let head = LEN_TAG | packet_len << 8 | TIMESTAMP_TAG << 16 | time << 24;
+        // SAFETY: the caller keeps `time` below 2^35, a varint of at most 5 bytes; and the room.
+        let out = unsafe { out.piece(head, 3 + time_len) };
+        // SAFETY: the room made above.
+        let mut out = unsafe { out.piece(event, 4) };
         if let Some(track) = track {
-            wire::append(out, track.field, track.len);
+            // SAFETY: the room made above: the track is part of an event of at most MAX_SHORT bytes,
+            // and a piece touches no more than 8 beyond.
+            out = unsafe { out.piece(track.low, track.len.min(8)) };
+            // SAFETY: as above; a tag and a varint have at most 11 bytes.
+            out = unsafe { out.piece(track.high, track.len.saturating_sub(8)) };
         }
-        if !body.is_empty() {
-            out.extend_from_slice(body);
-        }
-        wire::append(out, self.trailer, self.trailer_len);
+        // SAFETY: the body is part of an event of at most MAX_SHORT bytes.
+        let out = unsafe { out.bytes(body) };
+        // SAFETY: the room made above; `set_trailer` keeps `trailer_len` ≤ 8.
+        unsafe { out.piece(self.trailer, self.trailer_len) }.settle();
     }
 
     #[cold]
@@ -351,11 +381,11 @@ impl Sequence {
             let event = wire::open(out, trace_packet::TRACK_EVENT);
             wire::varint_field(out, track_event::TYPE, event_type as u64);
             if let Some(track) = track {
-                out.extend_from_slice(&track.field[..track.len]);
+                track.encode(out);
             }
             out.extend_from_slice(body);
             wire::close(out, event);
-            out.extend_from_slice(&self.trailer[..self.trailer_len]);
+            wire::append(out, self.trailer.to_le_bytes(), self.trailer_len);
         });
     }
 }

@@ -1,8 +1,10 @@
 //! Varints, tags and length prefixes. Does not belong here: any Perfetto field.
 //!
 //! Appending a few bytes whose number is known only at run time is the innermost operation of the
-//! encoder. [`append`] does it as a copy of fixed size, which compiles to one or two vector stores,
-//! and then takes back what was too much; a `memcpy` of variable length costs several times that.
+//! encoder. [`append`] does it as a copy of fixed size and then takes back what was too much; a
+//! `memcpy` of variable length costs several times that. Where many such pieces follow each other,
+//! [`Spot`] keeps the place in a register.
+#![expect(unsafe_code, reason = "Spot writes beyond a Vec's length, within its capacity")]
 
 use std::borrow::Cow;
 
@@ -27,6 +29,93 @@ pub(crate) fn append<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N], len: usi
     out.truncate(end);
 }
 
+/// Appends to a `Vec` in which there is room for all of it, piece by piece.
+///
+/// Passed on by value, so that the place stays in a register: in memory, each piece would have to
+/// wait for the place that the one before it stored.
+#[must_use = "what was appended counts only once it is settled"]
+pub(crate) struct Spot<'a> {
+    out: &'a mut Vec<u8>,
+    /// Where the next piece goes: in the allocation of `out`, at or behind its length.
+    at: *mut u8,
+}
+
+impl<'a> Spot<'a> {
+    /// With room for `len` bytes.
+    #[inline(always)]
+    pub(crate) fn new(out: &'a mut Vec<u8>, len: usize) -> Self {
+        out.reserve(len);
+        let len = out.len();
+        // SAFETY: `len` is at most the size of the allocation.
+        let at = unsafe { out.as_mut_ptr().add(len) };
+        Self { out, at }
+    }
+
+    /// How much room there is left.
+    #[inline(always)]
+    pub(crate) fn room(&self) -> usize {
+        self.out.capacity() - self.len()
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        self.at.addr() - self.out.as_ptr().addr()
+    }
+
+    /// Appends the first `len` bytes of `piece`, lowest first.
+    ///
+    /// # Safety
+    ///
+    /// - `len` ≤ 8.
+    /// - There is room for 8 bytes, whatever `len` is.
+    #[inline(always)]
+    pub(crate) unsafe fn piece(mut self, piece: u64, len: usize) -> Self {
+        debug_assert!(len <= 8 && self.room() >= 8);
+        // SAFETY: by the contract, 8 bytes from `at` lie in the allocation.
+        unsafe { self.at.cast::<[u8; 8]>().write_unaligned(piece.to_le_bytes()) };
+        // SAFETY: as above, `len` ≤ 8.
+        self.at = unsafe { self.at.add(len) };
+        self
+    }
+
+    /// Appends `bytes`.
+    ///
+    /// # Safety
+    ///
+    /// - There is room for them.
+    #[inline(always)]
+    pub(crate) unsafe fn bytes(mut self, bytes: &[u8]) -> Self {
+        let len = bytes.len();
+        debug_assert!(self.room() >= len);
+        // Two copies of fixed size that overlap, instead of a call.
+        if len <= 32
+            && let (Some(&first), Some(&last)) =
+                (bytes.first_chunk::<16>(), bytes.last_chunk::<16>())
+        {
+            // SAFETY: 16 ≤ `len`, for which there is room by the contract.
+            unsafe { self.at.cast::<[u8; 16]>().write_unaligned(first) };
+            // SAFETY: as above; the last of these bytes is the last of `bytes`.
+            unsafe { self.at.add(len - 16).cast::<[u8; 16]>().write_unaligned(last) };
+        } else {
+            // SAFETY: there is room by the contract; `bytes` is no part of `out`, which is borrowed
+            // mutably.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, len) };
+        }
+        // SAFETY: `len` bytes from `at` lie in the allocation.
+        self.at = unsafe { self.at.add(len) };
+        self
+    }
+
+    /// Makes what was appended part of the `Vec`.
+    #[inline(always)]
+    pub(crate) fn settle(self) {
+        let len = self.len();
+        // SAFETY: `at` lies in the allocation, and every byte before it has been written: it moves on
+        // by no more than what was.
+        unsafe { self.out.set_len(len) };
+    }
+}
+
 /// The bytes of `value` as a varint, first byte lowest, and their number; `value` < 2^56.
 #[inline(always)]
 pub(crate) const fn packed_varint(value: u64) -> (u64, usize) {
@@ -43,6 +132,17 @@ pub(crate) const fn packed_varint(value: u64) -> (u64, usize) {
     // Every byte but the last says that more follow.
     let more = 0x0080_8080_8080_8080 & !(u64::MAX << (8 * (len - 1)));
     (spread | more, len)
+}
+
+/// [`packed_varint`], faster for values below 2^14, which most are.
+#[inline(always)]
+pub(crate) const fn packed_small_varint(value: u64) -> (u64, usize) {
+    if value < 1 << 14 {
+        let more = (value > 0x7F) as u64;
+        ((value & 0x7F) | more << 7 | (value >> 7) << 8, 1 + more as usize)
+    } else {
+        packed_varint(value)
+    }
 }
 
 /// The number of bytes of `value` as a varint, 1 to 10.
@@ -184,6 +284,9 @@ mod tests {
             prop_assert_eq!(&out[1..], &plain_varint(value)[..]);
             prop_assert_eq!(varint_len(value), out.len() - 1);
             prop_assert_eq!(read_varint(&out[1..]), Some((value, &[][..])));
+            if value < 1 << 56 {
+                prop_assert_eq!(packed_small_varint(value), packed_varint(value));
+            }
         }
 
         #[test]
@@ -196,6 +299,24 @@ mod tests {
             expected.extend(plain_varint(len as u64));
             expected.resize(expected.len() + len, 7);
             prop_assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn a_spot_does_what_a_vec_does() {
+        let source: Vec<u8> = (0..200).collect();
+        let (mut fast, mut plain) = (Vec::new(), vec![]);
+        for len in 0..source.len() {
+            let bytes = &source[source.len() - len..];
+            let piece = u64::from_le_bytes([1, 2, 3, 4, 5, 6, 7, 8]);
+            let spot = Spot::new(&mut fast, len + 8);
+            // SAFETY: there is room for `len` + 8 bytes.
+            let spot = unsafe { spot.bytes(bytes) };
+            // SAFETY: there is room for 8 more, and `len` % 9 ≤ 8.
+            unsafe { spot.piece(piece, len % 9) }.settle();
+            plain.extend_from_slice(bytes);
+            plain.extend_from_slice(&piece.to_le_bytes()[..len % 9]);
+            assert_eq!(fast, plain, "{len}");
         }
     }
 

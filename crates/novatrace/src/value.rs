@@ -95,14 +95,20 @@ impl Spill {
 }
 
 impl Drop for Spill {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if (1..=MAX_SPARE_WORDS).contains(&self.0.capacity()) {
-            let mut buffer = std::mem::take(&mut self.0);
-            buffer.clear();
-            // Without thread-locals the buffer is just freed.
-            let _ = SPARE.try_with(|spare| spare.set(buffer));
+        if self.0.capacity() != 0 {
+            give_back(std::mem::take(&mut self.0));
         }
+    }
+}
+
+#[inline(never)]
+fn give_back(mut buffer: Vec<u64>) {
+    if buffer.capacity() <= MAX_SPARE_WORDS {
+        buffer.clear();
+        // Without thread-locals the buffer is just freed.
+        let _ = SPARE.try_with(|spare| spare.set(buffer));
     }
 }
 
@@ -125,17 +131,17 @@ impl ser::Error for ValueError {
 }
 
 /// The value as a scalar, or `None` after having written it, under `label`, to `spill`.
-#[inline]
+#[inline(always)]
 pub(crate) fn capture<V: Serialize + ?Sized>(
     spill: &mut Spill,
     limits: Limits,
     label: Label<'_>,
     value: &V,
 ) -> Result<Option<Scalar>, ValueError> {
-    if let Ok(scalar) = value.serialize(ScalarOnly) {
-        return Ok(Some(scalar));
+    match value.serialize(ScalarOnly) {
+        Ok(scalar) => Ok(Some(scalar)),
+        Err(NotScalar) => capture_parts(spill, limits, label, value),
     }
-    capture_parts(spill, limits, label, value)
 }
 
 #[inline(never)]
@@ -198,7 +204,7 @@ struct ScalarOnly;
 
 macro_rules! scalars {
     ($($method:ident($type:ty) |$this:pat_param, $value:pat_param| $scalar:expr;)*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $method(self, value: $type) -> Result<Self::Ok, Self::Error> {
             let ($this, $value) = (self, value);
             $scalar

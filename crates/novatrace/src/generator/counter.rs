@@ -152,7 +152,7 @@ impl CounterTrack {
     ///
     /// [`ErrorKind::Time`], [`ErrorKind::NotANumber`], [`ErrorKind::Finished`]: the sample is not
     /// recorded.
-    #[inline]
+    #[inline(always)]
     pub fn count<T: Time>(&self, time: T, value: impl Into<CounterValue>) -> Result<(), Error> {
         let value = value.into();
         let time = match time.point() {

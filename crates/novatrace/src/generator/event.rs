@@ -9,7 +9,7 @@ use super::{FlowId, OpenSlice};
 use crate::error::{Error, ErrorKind};
 use crate::name::Label;
 use crate::record::{
-    self, And, Cursor, HAS_CATEGORY, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag, Writer, cut,
+    self, And, Cursor, Fill, HAS_CATEGORY, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag, Writer, cut,
     text_item, text_words,
 };
 use crate::time::TimeFault;
@@ -48,7 +48,7 @@ enum Fault {
 }
 
 impl<'a> Event<'a, ()> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(
         row: &'a Row,
         kind: Kind,
@@ -64,7 +64,7 @@ impl<'a> Event<'a, ()> {
 }
 
 impl<'a, A: Items> Event<'a, A> {
-    #[inline]
+    #[inline(always)]
     fn and(self, item: Option<Item<'a>>) -> Event<'a, And<'a, A>> {
         let Self { row, kind, start, end, flags, name, items, spill, fault } = self;
         let items = And { before: items, item };
@@ -72,7 +72,7 @@ impl<'a, A: Items> Event<'a, A> {
     }
 
     /// A category to filter by; may be given several times.
-    #[inline]
+    #[inline(always)]
     pub fn category(mut self, category: impl Into<Label<'a>>) -> Event<'a, And<'a, A>> {
         self.flags |= HAS_CATEGORY;
         self.and(Some(Item::Category(category.into())))
@@ -96,7 +96,7 @@ impl<'a, A: Items> Event<'a, A> {
     /// engine.duration(0, 10, "gemm").arg("m", 1024).arg("cost", &cost).emit()?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn arg<V: Serialize>(
         mut self,
         key: impl Into<Label<'a>>,
@@ -108,7 +108,7 @@ impl<'a, A: Items> Event<'a, A> {
             Ok(Some(scalar)) => Some(Item::Argument(key, scalar)),
             Ok(None) => None,
             Err(error) => {
-                self.refuse(key.to_string(), error);
+                set_argument_fault(&mut self.fault, &key.to_string(), error);
                 None
             }
         };
@@ -119,27 +119,20 @@ impl<'a, A: Items> Event<'a, A> {
     pub fn args<V: Serialize>(mut self, fields: V) -> Self {
         let limits = self.row.link.config.limits;
         if let Err(error) = value::capture_fields(&mut self.spill, limits, &fields) {
-            self.refuse("(fields)".to_owned(), error);
+            set_argument_fault(&mut self.fault, "(fields)", error);
         }
         self
     }
 
-    #[cold]
-    fn refuse(&mut self, key: String, error: ValueError) {
-        if self.fault.is_none() {
-            self.fault = Some(Fault::Argument(Box::new((key, error))));
-        }
-    }
-
     /// Ties the event to the flow's event before it, in order of time.
-    #[inline]
+    #[inline(always)]
     pub fn flow(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
         self.check(flow);
         self.and(Some(Item::Flow(flow.get())))
     }
 
     /// As [`flow`](Self::flow), and the flow's last event.
-    #[inline]
+    #[inline(always)]
     pub fn flow_end(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
         self.check(flow);
         self.and(Some(Item::FlowEnd(flow.get())))
@@ -185,7 +178,7 @@ impl<'a, A: Items> Event<'a, A> {
         self
     }
 
-    #[inline]
+    #[inline(always)]
     fn check(&mut self, flow: FlowId) {
         if !self.row.link.flows.knows(flow) && self.fault.is_none() {
             self.fault = Some(Fault::Flow(flow));
@@ -208,7 +201,7 @@ impl<'a, A: Items> Event<'a, A> {
     /// The event is not recorded, and nothing else is lost, on
     /// [`ErrorKind::Time`], [`ErrorKind::UnknownFlow`], [`ErrorKind::Argument`] and
     /// [`ErrorKind::Finished`]. A failure of the sink is not told here but by `flush` and `finish`.
-    #[inline]
+    #[inline(always)]
     pub fn emit(self) -> Result<(), Error> {
         let kind = match self.kind {
             Kind::Slice => record::Kind::Slice,
@@ -236,59 +229,93 @@ impl<'a, A: Items> Event<'a, A> {
         Ok(OpenSlice::new(row, id, start))
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(self, kind: record::Kind, word: u64) -> Result<(), Error> {
-        if let Some(fault) = &self.fault {
-            return Err(self.refused(fault));
+        let Self { row, kind: said, start, end: _, flags, name, items, spill, fault } = self;
+        if let Some(fault) = fault {
+            return Err(refused(row, said, name, fault));
         }
-        let (name_id, name_text) = match self.name {
-            Label::Name(name) => (name.id(), None),
-            Label::Text(text) => (0, Some(cut(text))),
+        let name_text = match name {
+            Label::Name(_) => None,
+            Label::Text(text) => Some(cut(text)),
         };
         let name_words = name_text.map_or(0, |text| 1 + text_words(text.len()));
-        let spill = self.spill.words();
-        let words = HEAD_WORDS + name_words + self.items.words() + spill.len();
-        let flags = self.flags | if name_text.is_some() { NAME_IS_TEXT } else { 0 };
-        let track = self.row.index;
-        let pushed = self.row.link.push(words, track, |place| {
-            let mut out = Cursor::new(place);
-            out.word(record::head(kind, flags, track));
-            out.word(words as u64 | u64::from(name_id) << 32);
-            out.word(self.start);
-            out.word(word);
-            if let Some(text) = name_text {
-                text_item(&mut out, Tag::Name, text);
-            }
-            self.items.write(&mut out);
-            out.words(spill);
-        });
-        match pushed {
-            Ok(()) => Ok(()),
-            Err(record::Closed) => Err(ErrorKind::Finished { what: self.what() }.into()),
-        }
-    }
-
-    #[cold]
-    fn refused(&self, fault: &Fault) -> Error {
-        let what = self.what();
-        match fault {
-            Fault::Time(fault) => ErrorKind::Time { what, fault: *fault },
-            Fault::Flow(flow) => ErrorKind::UnknownFlow { what, flow: flow.get() },
-            Fault::Argument(wrong) => {
-                let (key, message) = (wrong.0.clone(), wrong.1.to_string());
-                ErrorKind::Argument { what, key, message }
-            }
-        }
-        .into()
-    }
-
-    #[cold]
-    fn what(&self) -> String {
-        let kind = match self.kind {
-            Kind::Slice => "slice",
-            Kind::Instant => "instant",
+        let words = HEAD_WORDS + name_words + items.words() + spill.words().len();
+        let flags = flags | if name_text.is_some() { NAME_IS_TEXT } else { 0 };
+        let name_id = match name {
+            Label::Name(name) => name.id(),
+            Label::Text(_) => 0,
         };
-        format!("{kind} `{}` on track `{}`", self.name, self.row.name())
+        let track = row.index;
+        let head = [
+            record::head(kind, flags, track),
+            words as u64 | u64::from(name_id) << 32,
+            start,
+            word,
+        ];
+        let record = Record { head, name_text, items: &items, spill: spill.words() };
+        match row.link.push(words, track, record) {
+            Ok(()) => Ok(()),
+            Err(record::Closed) => Err(finished(row, said, name)),
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn set_argument_fault(fault: &mut Option<Fault>, key: &str, error: ValueError) {
+    fault.get_or_insert_with(|| Fault::Argument(Box::new((key.to_owned(), error))));
+}
+
+#[cold]
+#[inline(never)]
+fn refused(row: &Row, kind: Kind, name: Label<'_>, fault: Fault) -> Error {
+    let what = what(row, kind, name);
+    match fault {
+        Fault::Time(fault) => ErrorKind::Time { what, fault },
+        Fault::Flow(flow) => ErrorKind::UnknownFlow { what, flow: flow.get() },
+        Fault::Argument(wrong) => {
+            let (key, error) = *wrong;
+            ErrorKind::Argument { what, key, message: error.to_string() }
+        }
+    }
+    .into()
+}
+
+#[cold]
+#[inline(never)]
+fn finished(row: &Row, kind: Kind, name: Label<'_>) -> Error {
+    ErrorKind::Finished { what: what(row, kind, name) }.into()
+}
+
+fn what(row: &Row, kind: Kind, name: Label<'_>) -> String {
+    let kind = match kind {
+        Kind::Slice => "slice",
+        Kind::Instant => "instant",
+    };
+    format!("{kind} `{name}` on track `{}`", row.name())
+}
+
+/// An event's words.
+struct Record<'e, A> {
+    head: [u64; HEAD_WORDS],
+    name_text: Option<&'e str>,
+    items: &'e A,
+    spill: &'e [u64],
+}
+
+impl<A: Items> Fill for Record<'_, A> {
+    #[inline(always)]
+    fn fill(self, place: &mut [u64]) {
+        let mut out = Cursor::new(place);
+        for word in self.head {
+            out.word(word);
+        }
+        if let Some(text) = self.name_text {
+            text_item(&mut out, Tag::Name, text);
+        }
+        self.items.write(&mut out);
+        out.words(self.spill);
     }
 }
 

@@ -30,7 +30,7 @@ impl NormalTrack {
     /// engine.duration(Seconds(1.5e-6), Seconds(0.5e-6), "softmax").emit()?; // abuts
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn duration<'a, T: Time>(
         &'a self,
         start: T,
@@ -41,7 +41,7 @@ impl NormalTrack {
     }
 
     /// A point in time. Recorded by [`Event::emit`].
-    #[inline]
+    #[inline(always)]
     pub fn instant<'a, T: Time>(&'a self, time: T, name: impl Into<Label<'a>>) -> Event<'a, ()> {
         Event::new(&self.0, Kind::Instant, time.point().map(|ns| (ns, ns)), name.into())
     }

@@ -70,14 +70,14 @@ impl Tag {
         if number == 0 || number > ALL.len() { None } else { Some(ALL[number - 1]) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) const fn head(self, key: u32, value: u32) -> u64 {
         self as u64 | (key as u64) << 8 | (value as u64) << 32
     }
 }
 
 /// Words that a text of `len` bytes takes.
-#[inline]
+#[inline(always)]
 pub(crate) const fn text_words(len: usize) -> usize {
     len.div_ceil(8)
 }
@@ -96,7 +96,7 @@ pub(crate) fn text(words: &[u64], len: usize) -> &str {
 pub(crate) trait Writer {
     fn word(&mut self, word: u64);
 
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, text: &str) {
         let (words, rest) = text.as_bytes().as_chunks::<8>();
         for word in words {
@@ -111,7 +111,7 @@ pub(crate) trait Writer {
 }
 
 impl Writer for Vec<u64> {
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, word: u64) {
         self.push(word);
     }
@@ -130,7 +130,7 @@ pub(crate) enum Item<'a> {
 const MAX_TEXT: usize = 1 << 28;
 
 /// `text`, or its start if it is far too long for any viewer.
-#[inline]
+#[inline(always)]
 pub(crate) fn cut(text: &str) -> &str {
     if text.len() <= MAX_TEXT { text } else { cut_long(text) }
 }
@@ -145,20 +145,20 @@ fn cut_long(text: &str) -> &str {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
-#[inline]
+#[inline(always)]
 pub(crate) fn text_item(out: &mut impl Writer, tag: Tag, text: &str) {
     let text = cut(text);
     out.word(tag.head(0, text.len() as u32));
     out.text(text);
 }
 
-#[inline]
+#[inline(always)]
 fn text_item_words(text: &str) -> usize {
     1 + text_words(cut(text).len())
 }
 
 /// Writes an argument's key if it is a text, and gives its number otherwise.
-#[inline]
+#[inline(always)]
 pub(crate) fn key(out: &mut impl Writer, key: Label<'_>) -> u32 {
     match key {
         Label::Name(name) => name.id(),
@@ -169,7 +169,7 @@ pub(crate) fn key(out: &mut impl Writer, key: Label<'_>) -> u32 {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn scalar(out: &mut impl Writer, key: u32, value: Scalar) {
     match value {
         Scalar::Bool(false) => out.word(Tag::False.head(key, 0)),
@@ -187,13 +187,13 @@ pub(crate) fn scalar(out: &mut impl Writer, key: u32, value: Scalar) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn wide(out: &mut impl Writer, tag: Tag, key: u32, value: u64) {
     out.word(tag.head(key, 0));
     out.word(value);
 }
 
-#[inline]
+#[inline(always)]
 fn scalar_words(value: Scalar) -> usize {
     match value {
         Scalar::Bool(_) => 1,
@@ -204,7 +204,7 @@ fn scalar_words(value: Scalar) -> usize {
 }
 
 impl Item<'_> {
-    #[inline]
+    #[inline(always)]
     fn words(&self) -> usize {
         match *self {
             Self::Category(Label::Name(_)) => 1,
@@ -215,7 +215,7 @@ impl Item<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, out: &mut impl Writer) {
         match *self {
             Self::Category(Label::Name(name)) => out.word(Tag::Category.head(0, name.id())),
@@ -241,11 +241,11 @@ pub trait Items {
 }
 
 impl Items for () {
-    #[inline]
+    #[inline(always)]
     fn words(&self) -> usize {
         0
     }
-    #[inline]
+    #[inline(always)]
     fn write(&self, _: &mut Cursor<'_>) {}
 }
 
@@ -258,11 +258,11 @@ pub struct And<'a, A> {
 }
 
 impl<A: Items> Items for And<'_, A> {
-    #[inline]
+    #[inline(always)]
     fn words(&self) -> usize {
         self.before.words() + self.item.map_or(0, |item| item.words())
     }
-    #[inline]
+    #[inline(always)]
     fn write(&self, out: &mut Cursor<'_>) {
         self.before.write(out);
         if let Some(item) = self.item {
@@ -279,12 +279,12 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(words: &'a mut [u64]) -> Self {
         Self { words, at: 0 }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn words(&mut self, words: &[u64]) {
         if !words.is_empty() {
             self.words[self.at..self.at + words.len()].copy_from_slice(words);
@@ -294,7 +294,7 @@ impl<'a> Cursor<'a> {
 }
 
 impl Writer for Cursor<'_> {
-    #[inline]
+    #[inline(always)]
     fn word(&mut self, word: u64) {
         self.words[self.at] = word;
         self.at += 1;

@@ -26,6 +26,21 @@ pub(crate) use item::{Item, Tag, Writer, cut, key, scalar, text, text_item, text
 pub(crate) use ring::{Closed, Drain, Ring};
 pub(crate) use thread::{Source, push};
 
+/// Writes the words of one record into its place in a ring.
+///
+/// A trait, where a closure would do, so that it can be inlined into each of the ways a record takes.
+/// It must not record anything itself.
+pub(crate) trait Fill {
+    fn fill(self, place: &mut [u64]);
+}
+
+impl<const N: usize> Fill for &[u64; N] {
+    #[inline(always)]
+    fn fill(self, place: &mut [u64]) {
+        place.copy_from_slice(self);
+    }
+}
+
 /// Words before the items.
 pub(crate) const HEAD_WORDS: usize = 4;
 /// Flag: at least one category is among the items.

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::{Kind, head};
+use super::{Fill, Kind, head};
 use crate::sync;
 
 /// The record came after the trace was finished.
@@ -99,41 +99,48 @@ impl Ring {
         ring
     }
 
-    #[inline]
+    #[inline(always)]
     fn capacity(&self) -> u64 {
         self.mask + 1
     }
 
-    /// Writes one record of `len` words through `write`, waiting while there is no room. Says
+    /// Writes `record`, of `len` words, waiting while there is no room. Says
     /// whether the record filled up another quarter of the buffer: time to wake the worker.
-    ///
-    /// `write` must not push to this ring itself.
     ///
     /// # Safety
     ///
     /// - Only one thread may call this for a ring, or several under one lock.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn push(
         &self,
         len: usize,
         track: u32,
         wake: &dyn Fn(),
-        write: impl FnOnce(&mut [u64]),
+        record: impl Fill,
     ) -> Result<bool, Closed> {
-        if len as u64 > self.capacity() / 2 {
-            let mut record = vec![0; len].into_boxed_slice();
-            write(&mut record);
-            // SAFETY: this function's contract.
-            return unsafe { self.push_aside(record, track, wake) };
-        }
-        let end = self.reserve(len, wake)?;
+        let mut aside = Box::default();
+        let is_aside = len as u64 > self.capacity() / 2;
+        let taken = if is_aside {
+            aside = vec![0; len].into_boxed_slice();
+            // Few of these may wait at once, or the memory would not be bounded.
+            cast(self.capacity() / 4)
+        } else {
+            len
+        };
+        let end = self.reserve(taken, wake)?;
         // SAFETY: just reserved, and this function's contract.
-        write(unsafe { self.place(end, len) });
+        let place = unsafe { self.place(end, taken) };
+        record.fill(if is_aside { &mut aside } else { &mut *place });
+        if is_aside {
+            place[0] = head(Kind::Aside, 0, track);
+            place[1] = taken as u64;
+            self.put_aside(aside);
+        }
         self.publish(end)
     }
 
     /// Waits for room for a record of `len` words, and says where it will end.
-    #[inline]
+    #[inline(always)]
     fn reserve(&self, len: usize, wake: &dyn Fn()) -> Result<u64, Closed> {
         let owner = &self.owner.0;
         let position = owner.position.get();
@@ -158,7 +165,7 @@ impl Ring {
     ///
     /// - Only the owner may call this, after [`Self::reserve`] gave it `end`, and before it
     ///   publishes; once.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "the contract makes it the only reference")]
     unsafe fn place(&self, end: u64, len: usize) -> &mut [u64] {
         let place = cast((end - len as u64) & self.mask);
@@ -169,7 +176,7 @@ impl Ring {
         unsafe { std::slice::from_raw_parts_mut(UnsafeCell::raw_get(first), len) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&self, end: u64) -> Result<bool, Closed> {
         let owner = &self.owner.0;
         let before = owner.position.replace(end);
@@ -182,27 +189,9 @@ impl Ring {
         Ok((before ^ end) & !(quarter - 1) != 0)
     }
 
-    /// Few of these may wait at once, or the memory would not be bounded: each uses up a quarter of
-    /// the buffer.
-    ///
-    /// # Safety
-    ///
-    /// - As [`Self::push`].
     #[cold]
-    unsafe fn push_aside(
-        &self,
-        record: Box<[u64]>,
-        track: u32,
-        wake: &dyn Fn(),
-    ) -> Result<bool, Closed> {
-        let len = cast(self.capacity() / 4);
-        let end = self.reserve(len, wake)?;
+    fn put_aside(&self, record: Box<[u64]>) {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
-        // SAFETY: just reserved, and this function's contract.
-        let place = unsafe { self.place(end, len) };
-        place[0] = head(Kind::Aside, 0, track);
-        place[1] = len as u64;
-        self.publish(end)
     }
 
     #[cold]
@@ -292,7 +281,7 @@ impl Drain {
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
             // only after `head` has passed it, which only this `Drain` moves.
             let first = unsafe { *self.0.words[cast(place)].get() };
-            if Kind::of(first) == Some(Kind::Skip) {
+            if first & 0xFF == Kind::Skip as u64 {
                 position += self.0.capacity() - place;
                 continue;
             }
@@ -302,7 +291,7 @@ impl Drain {
             // SAFETY: the range was just checked, and lies in `head..tail` as above.
             let record =
                 unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
-            if Kind::of(first) == Some(Kind::Aside) {
+            if first & 0xFF == Kind::Aside as u64 {
                 let mut aside = self.0.aside.lock().unwrap_or_else(PoisonError::into_inner);
                 let record = aside.pop_front();
                 drop(aside);
@@ -376,16 +365,19 @@ const fn cast(place: u64) -> usize {
 mod tests {
     use super::*;
 
-    fn push(ring: &Ring, values: &[u64]) -> Result<bool, Closed> {
-        let len = values.len() + 2;
-        // SAFETY: each test pushes from one thread.
-        unsafe {
-            ring.push(len, 0, &|| {}, |words| {
-                words[0] = head(Kind::Slice, 0, 0);
-                words[1] = len as u64;
-                words[2..].copy_from_slice(values);
-            })
+    struct Values<'a>(&'a [u64]);
+
+    impl Fill for Values<'_> {
+        fn fill(self, place: &mut [u64]) {
+            place[0] = head(Kind::Slice, 0, 0);
+            place[1] = place.len() as u64;
+            place[2..].copy_from_slice(self.0);
         }
+    }
+
+    fn push(ring: &Ring, values: &[u64]) -> Result<bool, Closed> {
+        // SAFETY: each test pushes from one thread.
+        unsafe { ring.push(values.len() + 2, 0, &|| {}, Values(values)) }
     }
 
     fn take(drain: &mut Drain) -> Vec<Vec<u64>> {

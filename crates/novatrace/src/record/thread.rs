@@ -6,9 +6,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Closed, Ring};
+use super::{Closed, Fill, Ring};
 
 thread_local! {
     /// Trace id (never 0) and ring of the trace this thread recorded into last. The pointer is into
@@ -16,6 +16,9 @@ thread_local! {
     static LAST: Cell<(u64, *const Ring)> = const { Cell::new((0, ptr::null())) };
     static RINGS: RefCell<Rings> = const { RefCell::new(Rings(Vec::new())) };
 }
+
+/// Rings of threads that record while their thread-locals are being destroyed: a few, for ever.
+static ORPHANS: Mutex<Vec<Arc<Ring>>> = Mutex::new(Vec::new());
 
 struct Rings(Vec<(u64, Arc<Ring>)>);
 
@@ -37,60 +40,48 @@ pub(crate) trait Source {
 }
 
 /// Puts a record of `words` words into the calling thread's ring for the trace; see [`Ring::push`].
-///
-/// `write` must not record: it must not call what a user gave (`Serialize` and the like).
-#[inline]
+#[inline(always)]
 pub(crate) fn push(
     source: &impl Source,
     words: usize,
     track: u32,
     wake: &dyn Fn(),
-    write: impl FnOnce(&mut [u64]),
+    record: impl Fill,
 ) -> Result<bool, Closed> {
-    let (id, ring) = LAST.get();
-    if id == source.id() {
-        // SAFETY: `LAST` points into this thread's `RINGS`, which keeps the ring alive, and is reset
-        // before an entry is removed.
-        let ring = unsafe { &*ring };
-        // SAFETY: a ring in `RINGS` is pushed to by its thread only.
-        unsafe { ring.push(words, track, wake, write) }
-    } else {
-        push_to_other(source, words, track, wake, write)
+    if LAST.get().0 != source.id() {
+        switch_to(source);
     }
+    // SAFETY: `LAST` points to a ring that `RINGS` or `ORPHANS` keeps alive, and is reset before an
+    // entry is removed from this thread's `RINGS`.
+    let ring = unsafe { &*LAST.get().1 };
+    // SAFETY: a ring in `RINGS` is pushed to by its thread only, and so is one in `ORPHANS`.
+    unsafe { ring.push(words, track, wake, record) }
 }
 
+/// Makes `LAST` this thread's ring for the trace.
 #[cold]
 #[inline(never)]
-fn push_to_other(
-    source: &impl Source,
-    words: usize,
-    track: u32,
-    wake: &dyn Fn(),
-    write: impl FnOnce(&mut [u64]),
-) -> Result<bool, Closed> {
+fn switch_to(source: &impl Source) {
     let id = source.id();
     let found = RINGS.try_with(|rings| {
         let rings = &mut rings.borrow_mut().0;
         if let Some((_, ring)) = rings.iter().find(|(of, _)| *of == id) {
-            return Arc::clone(ring);
+            return Arc::as_ptr(ring);
         }
         // Traces that are finished leave their rings behind; a good moment to forget them.
         LAST.set((0, ptr::null()));
         rings.retain(|(_, ring)| !ring.is_closed());
         let ring = source.new_ring();
-        rings.push((id, Arc::clone(&ring)));
-        ring
+        let last = Arc::as_ptr(&ring);
+        rings.push((id, ring));
+        last
     });
-    if let Ok(ring) = found {
-        LAST.set((id, Arc::as_ptr(&ring)));
-        // SAFETY: a ring in `RINGS` is pushed to by its thread only.
-        unsafe { ring.push(words, track, wake, write) }
-    } else {
-        // The thread's locals are gone already: a ring for this one record.
+    let ring = found.unwrap_or_else(|_| {
+        // The thread ends, and its list is gone already.
         let ring = source.new_ring();
-        // SAFETY: this thread has just made it, and the worker does not push.
-        let result = unsafe { ring.push(words, track, wake, write) };
-        ring.release();
-        result
-    }
+        let last = Arc::as_ptr(&ring);
+        ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(ring);
+        last
+    });
+    LAST.set((id, ring));
 }

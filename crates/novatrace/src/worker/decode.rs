@@ -1,8 +1,8 @@
 //! From a record to the body of its event: texts become numbers, values their fields.
 
 use novatrace_core::{
-    Annotations, EventBody, Iid, Kind, Limits, Scalar, Sequence, Shape, SourceLocation, Symbols,
-    Text,
+    Annotations, EventBody, Iid, Kind, Limits, Reference, Scalar, Sequence, Shape, ShortBody,
+    SourceLocation, Symbols, Text,
 };
 
 use super::output::Output;
@@ -14,11 +14,21 @@ use crate::record::{HAS_CATEGORY, HEAD_WORDS, NAME_IS_TEXT, Tag, text, text_word
 pub(crate) struct Dictionary {
     symbols: Symbols<foldhash::fast::FixedState>,
     /// By [`Name::id`].
-    names: Vec<Option<Iid>>,
+    names: Vec<Known>,
     default_category: Option<Name>,
     limits: Limits,
     seen: SeenOnce,
     location: String,
+}
+
+/// How events refer to a [`Name`].
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// `None` before the name's first use.
+    iid: Option<Iid>,
+    name: Reference,
+    category: Reference,
+    annotation: Reference,
 }
 
 /// Recognises texts that come a second time: a table of hashes, each of which the next overwrites.
@@ -41,12 +51,23 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    #[inline]
+    #[inline(always)]
     fn define(&mut self, symbols: &Symbols<foldhash::fast::FixedState>, kind: Kind, iid: Iid) {
         if !self.sequence.is_defined(kind, iid) {
-            self.sequence.define(&mut self.out.batch, kind, iid, symbols.text(iid));
-            self.out.packet();
+            self.write_definition(symbols, kind, iid);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_definition(
+        &mut self,
+        symbols: &Symbols<foldhash::fast::FixedState>,
+        kind: Kind,
+        iid: Iid,
+    ) {
+        self.sequence.define(&mut self.out.batch, kind, iid, symbols.text(iid));
+        self.out.packet();
     }
 }
 
@@ -68,25 +89,33 @@ impl Dictionary {
         EventBody::name_in(body, &self.symbols).unwrap_or_default()
     }
 
-    #[inline]
-    fn name(&mut self, id: u32, kind: Kind, place: &mut Place<'_>) -> Text<'static> {
-        let iid = match self.names.get(id as usize) {
-            Some(&Some(iid)) => iid,
+    #[inline(always)]
+    fn name(&mut self, id: u32, kind: Kind, place: &mut Place<'_>) -> (Iid, &Known) {
+        let index = id as usize;
+        let iid = match self.names.get(index) {
+            Some(&Known { iid: Some(iid), .. }) => iid,
             _ => self.first_use(id),
         };
         place.define(&self.symbols, kind, iid);
-        Text::Iid(iid)
+        (iid, &self.names[index])
     }
 
     #[cold]
+    #[inline(never)]
     fn first_use(&mut self, id: u32) -> Iid {
         let text = Name::from_id(id).map_or("", Name::as_str);
         let iid = self.symbols.intern_always(text);
+        let known = Known {
+            iid: Some(iid),
+            name: Reference::name(iid),
+            category: Reference::category(iid),
+            annotation: Reference::annotation(iid),
+        };
         let index = id as usize;
         if self.names.len() <= index {
-            self.names.resize(index + 1, None);
+            self.names.resize(index + 1, Known { iid: None, ..known });
         }
-        self.names[index] = Some(iid);
+        self.names[index] = known;
         iid
     }
 
@@ -114,63 +143,95 @@ impl Dictionary {
     }
 
     /// Appends the body of the slice or instant that `record` is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
         let flags = record[0].to_le_bytes()[1];
         let name_id = (record[1] >> 32) as u32;
-        let mut items = Reader { words: &record[HEAD_WORDS..] };
-        let name = if flags & NAME_IS_TEXT == 0 {
-            self.name(name_id, Kind::EventName, place)
-        } else {
-            let name = items.first_text();
-            self.text(name, Kind::EventName, place)
-        };
-        EventBody::new(body).name(name);
+        let mut items = &record[HEAD_WORDS..];
+        if flags & NAME_IS_TEXT != 0 {
+            return self.general_body(flags, items, body, place);
+        }
+        // Name, category, and an argument for each word.
+        let mut short = ShortBody::new(body, 2 + items.len());
+        short = short.reference(self.name(name_id, Kind::EventName, place).1.name);
         if flags & HAS_CATEGORY == 0
             && let Some(category) = self.default_category
         {
-            let category = self.name(category.id(), Kind::Category, place);
-            EventBody::new(body).category(category);
+            short = short.reference(self.name(category.id(), Kind::Category, place).1.category);
         }
-        while let Some(item) = items.next() {
-            self.item(&item, &mut items, body, place);
+        while let Some((&head, rest)) = items.split_first() {
+            let key = ((head >> 8) & 0xFF_FFFF) as u32;
+            let value = (head >> 32) as u32;
+            let is_uint = head & 0xFF == Tag::SmallUint as u64;
+            let is_int = head & 0xFF == Tag::SmallInt as u64 && value < 1 << 31;
+            if key == 0 || !(is_uint || is_int) {
+                break;
+            }
+            let name = self.name(key, Kind::AnnotationName, place).1.annotation;
+            short =
+                if is_uint { short.small_uint(name, value) } else { short.small_int(name, value) };
+            items = rest;
+        }
+        short.finish();
+        if !items.is_empty() {
+            self.items(items, body, place);
         }
     }
 
-    #[inline]
+    /// [`body`](Self::body) of an event whose name is a text.
+    #[inline(never)]
+    fn general_body(
+        &mut self,
+        flags: u8,
+        items: &[u64],
+        body: &mut Vec<u8>,
+        place: &mut Place<'_>,
+    ) {
+        let mut items = Reader { words: items };
+        let name = items.first_text();
+        EventBody::new(body).name(self.text(name, Kind::EventName, place));
+        if flags & HAS_CATEGORY == 0
+            && let Some(category) = self.default_category
+        {
+            let category = self.name(category.id(), Kind::Category, place).1.category;
+            EventBody::new(body).reference(category);
+        }
+        self.items(items.words, body, place);
+    }
+
+    #[inline(never)]
+    fn items(&mut self, items: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
+        let mut items = Reader { words: items };
+        let mut body = EventBody::new(body);
+        while let Some(item) = items.next() {
+            self.item(&item, &mut items, &mut body, place);
+        }
+    }
+
     fn item<'r>(
         &mut self,
         item: &Item<'r>,
         items: &mut Reader<'r>,
-        body: &mut Vec<u8>,
+        body: &mut EventBody<'_>,
         place: &mut Place<'_>,
     ) {
         match item.tag {
             Tag::Category => {
-                let category = self.name(item.small, Kind::Category, place);
-                EventBody::new(body).category(category);
+                body.reference(self.name(item.small, Kind::Category, place).1.category);
             }
             Tag::CategoryText => {
-                let category = self.text(items.text(item.small), Kind::Category, place);
-                EventBody::new(body).category(category);
+                body.category(self.text(items.text(item.small), Kind::Category, place));
             }
             Tag::Flow => {
-                EventBody::new(body).flow(items.word());
+                body.flow(items.word());
             }
             Tag::FlowEnd => {
-                EventBody::new(body).terminating_flow(items.word());
+                body.terminating_flow(items.word());
             }
             Tag::Location => self.location(item.small, items, body, place),
             _ => {
-                if let Some(scalar) = items.scalar(item) {
-                    let name = self.key(item, place);
-                    EventBody::new(body).annotation(name, scalar);
-                } else {
-                    let limits = self.limits;
-                    let mut annotations = EventBody::new(body);
-                    let mut annotations = annotations.annotations(limits);
-                    self.value(item, items, &mut annotations, place);
-                }
+                let limits = self.limits;
+                self.value(item, items, &mut body.annotations(limits), place);
             }
         }
     }
@@ -180,7 +241,7 @@ impl Dictionary {
         match (item.key_text, item.key) {
             (Some(""), _) | (None, 0) => Text::Inline(""),
             (Some(text), _) => self.text(text, Kind::AnnotationName, place),
-            (None, id) => self.name(id, Kind::AnnotationName, place),
+            (None, id) => Text::Iid(self.name(id, Kind::AnnotationName, place).0),
         }
     }
 
@@ -203,8 +264,8 @@ impl Dictionary {
                 return;
             }
             Tag::NameValue => {
-                let text = self.name(item.small, Kind::AnnotationString, place);
-                annotations.text(key, text);
+                let (iid, _) = self.name(item.small, Kind::AnnotationString, place);
+                annotations.text(key, Text::Iid(iid));
                 return;
             }
             Tag::Array => Shape::Array,
@@ -225,7 +286,7 @@ impl Dictionary {
         &mut self,
         line: u32,
         items: &mut Reader<'_>,
-        body: &mut Vec<u8>,
+        body: &mut EventBody<'_>,
         place: &mut Place<'_>,
     ) {
         use std::fmt::Write;
@@ -238,10 +299,10 @@ impl Dictionary {
                 if place.sequence.define_location(&mut place.out.batch, iid, &location) {
                     place.out.packet();
                 }
-                EventBody::new(body).location(iid);
+                body.location(iid);
             }
             None => {
-                EventBody::new(body).inline_location(&location);
+                body.inline_location(&location);
             }
         }
     }

@@ -57,7 +57,7 @@ impl Lane {
     }
 
     /// Whether a slice may be written here now; ends the slices that are over by its start.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fits(
         &mut self,
         start: u64,
@@ -80,7 +80,7 @@ impl Lane {
     }
 
     /// Writes the begin of a slice that fits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(
         &mut self,
         start: u64,
@@ -149,13 +149,15 @@ impl Lane {
     }
 
     /// Ends the slices that are over by `time`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn end_until(&mut self, time: u64, sequence: &mut Sequence, out: &mut Output) {
         while let Some(&end) = self.ends.last()
             && end <= time
         {
             self.ends.pop();
-            self.slices.truncate(self.ends.len());
+            if !self.slices.is_empty() {
+                self.slices.truncate(self.ends.len());
+            }
             if self.written > self.ends.len() {
                 self.written = self.ends.len();
             } else {
@@ -184,6 +186,12 @@ impl Lane {
     pub(crate) fn innermost(&self) -> Option<(&str, u64, u64)> {
         let (name, start) = self.slices.last()?;
         Some((name, *start, *self.ends.last()?))
+    }
+
+    /// The latest time of the slices here.
+    pub(crate) fn last_ns(&self) -> u64 {
+        // The outermost ends last.
+        self.ends.first().copied().unwrap_or(0).max(self.last_start)
     }
 
     pub(crate) fn last_start(&self) -> u64 {

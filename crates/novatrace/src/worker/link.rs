@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generator::Flows;
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::name::Name;
-use crate::record::{self, Closed, Drain, Ring, Source};
+use crate::record::{self, Closed, Drain, Fill, Ring, Source};
 use crate::sync;
 
 /// The choices a trace was made with.
@@ -118,29 +118,29 @@ impl Link {
         Ok(link)
     }
 
-    /// Puts a record of `words` words into the calling thread's ring. `write` must not record.
-    #[inline]
+    /// Puts a record of `words` words into the calling thread's ring.
+    #[inline(always)]
     pub(crate) fn push(
         self: &Arc<Self>,
         words: usize,
         track: u32,
-        write: impl FnOnce(&mut [u64]),
+        record: impl Fill,
     ) -> Result<(), Closed> {
-        if record::push(self, words, track, &|| self.wake(), write)? {
+        if record::push(self, words, track, &|| self.wake(), record)? {
             self.wake_if_asleep();
         }
         Ok(())
     }
 
     /// [`push`](Self::push) for records without items.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_words<const N: usize>(
         self: &Arc<Self>,
         track: u32,
         words: &[u64; N],
         what: impl FnOnce() -> String,
     ) -> Result<(), Error> {
-        match self.push(N, track, |place| place.copy_from_slice(words)) {
+        match self.push(N, track, words) {
             Ok(()) => Ok(()),
             Err(Closed) => Err(ErrorKind::Finished { what: what() }.into()),
         }
@@ -276,7 +276,7 @@ impl Link {
 }
 
 impl Source for Arc<Link> {
-    #[inline]
+    #[inline(always)]
     fn id(&self) -> u64 {
         self.id
     }

@@ -58,16 +58,17 @@ impl Entry {
 struct Run {
     entries: Vec<Entry>,
     bodies: Vec<u8>,
+    /// Of the last entry.
+    last_key: (u64, u64),
     is_unsorted: bool,
 }
 
 impl Run {
+    #[inline(always)]
     fn push(&mut self, entry: Entry) {
-        if let Some(last) = self.entries.last()
-            && entry.key() < last.key()
-        {
-            self.is_unsorted = true;
-        }
+        let key = entry.key();
+        self.is_unsorted |= key < self.last_key;
+        self.last_key = key;
         self.entries.push(entry);
     }
 
@@ -76,6 +77,7 @@ impl Run {
         if self.is_unsorted {
             self.entries.sort_by_key(Entry::key);
             self.is_unsorted = false;
+            self.last_key = self.entries.last().map_or((0, 0), Entry::key);
         }
     }
 
@@ -86,6 +88,7 @@ impl Run {
     fn clear(&mut self) {
         self.entries.clear();
         self.bodies.clear();
+        self.last_key = (0, 0);
         self.is_unsorted = false;
     }
 
@@ -113,7 +116,8 @@ pub(crate) struct Pending {
     new: Run,
     /// The latest start in `old`, or of what was written from it.
     watermark: Option<u64>,
-    latest: Option<u64>,
+    /// The latest start that has come.
+    latest: u64,
     /// How many of the events are open slices.
     open: usize,
     /// Reused for what stays behind.
@@ -138,6 +142,13 @@ impl Pending {
         self.old.entries.len() + self.new.entries.len()
     }
 
+    /// The latest time of the events that wait, open ends apart.
+    pub(crate) fn last_ns(&self) -> u64 {
+        let entries = self.old.entries.iter().chain(&self.new.entries);
+        let times = entries.map(|entry| if entry.is_open() { entry.start } else { entry.end });
+        times.max().unwrap_or(0)
+    }
+
     /// Bytes of the bodies that wait.
     pub(crate) fn body_bytes(&self) -> usize {
         self.old.bodies.len() + self.new.bodies.len()
@@ -155,10 +166,10 @@ impl Pending {
     }
 
     /// Adds an event whose body has just been appended from `body` on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, start: u64, end: u64, kind: EntryKind, body: usize) {
         let (body, len) = (offset(body), offset(self.new.bodies.len() - body));
-        self.latest = Some(self.latest.map_or(start, |latest| latest.max(start)));
+        self.latest = self.latest.max(start);
         let entry = Entry { start, end, body, len, kind };
         self.open += usize::from(entry.is_open());
         self.new.push(entry);
@@ -206,7 +217,7 @@ impl Pending {
             Extent::All => Some(u64::MAX),
             Extent::Window => self.watermark,
         };
-        self.watermark = self.latest;
+        self.watermark = Some(self.latest);
         self.old.sort();
         self.new.sort();
         let is_held = self.open > 0 && !with_open;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
     ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, ProcessDescriptor, Scalar,
-    Sequence, SequenceId, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
+    Sequence, SequenceId, ShortBody, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
 };
 use novatrace_sink::Sink;
 
@@ -22,13 +22,15 @@ use super::stats::Stats;
 use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
 use crate::generator::{self, OpenSlices};
-use crate::record::{Drain, Kind};
+use crate::record::{Drain, HEAD_WORDS, Kind};
 
 /// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
 /// and take some 8 bytes an event more.
 const OWN_SEQUENCES: usize = 126;
-/// Bodies that may wait before the window is cut short.
-const MAX_PENDING_BYTES: usize = 16 << 20;
+/// Records after which there is a drain, whatever the window: 16 MiB.
+const MAX_WORDS_PER_DRAIN: usize = 2 << 20;
+/// Bodies that open slices may hold back.
+const MAX_PENDING_BYTES: usize = 32 << 20;
 /// How long the worker waits at most for a ring to fill.
 const TICK: Duration = Duration::from_millis(5);
 /// The same when nothing has come for a while.
@@ -67,20 +69,20 @@ struct Worker<'l> {
     sequences: Vec<Sequence>,
     dictionary: Dictionary,
     /// By row; `None` for groups, and for rows without events.
-    tracks: Vec<Option<Track>>,
+    tracks: Vec<Option<Box<Track>>>,
     /// Whether a row has been described, by row.
     is_described: Vec<bool>,
     /// The uuid of row 0. Rows count up from it, lanes down.
     first_uuid: u64,
     /// Tracks with pending events.
     active: Vec<u32>,
+    /// What the last drain left.
     pending_events: usize,
     pending_bytes: usize,
-    /// Events since the last drain.
-    since_drain: usize,
+    events_since_drain: usize,
+    words_since_drain: usize,
     /// Ends that came before their begins, through another thread's ring: by open slice.
     early_ends: HashMap<u64, u64>,
-    last_ns: u64,
     counts: Stats,
 }
 
@@ -108,9 +110,9 @@ impl<'l> Worker<'l> {
             active: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
-            since_drain: 0,
+            events_since_drain: 0,
+            words_since_drain: 0,
             early_ends: HashMap::new(),
-            last_ns: 0,
             counts: Stats::default(),
         }
     }
@@ -157,61 +159,61 @@ impl<'l> Worker<'l> {
         progress
     }
 
-    #[inline]
+    #[inline(always)]
     fn record(&mut self, record: &[u64]) {
-        let track = (record[0] >> 32) as u32;
-        let (start, word) = (record[2], record[3]);
-        let Some(kind) = Kind::of(record[0]) else { return };
-        if self.tracks.get(track as usize).is_none_or(Option::is_none) {
-            self.first_event(track);
+        let Some((&[head, _, start, word], _)) = record.split_first_chunk::<HEAD_WORDS>() else {
+            return;
+        };
+        let row = (head >> 32) as u32;
+        let Some(kind) = Kind::of(head) else { return };
+        if !matches!(self.tracks.get(row as usize), Some(Some(_))) {
+            self.first_event(row);
         }
-        let Some(Some(at)) = self.tracks.get_mut(track as usize) else { return };
-        let body = at.pending.bodies().len();
+        let Some(Some(track)) = self.tracks.get_mut(row as usize) else { return };
+        let bodies = track.pending.bodies();
+        let body = bodies.len();
         let (end, entry) = match kind {
-            Kind::CountInt => {
-                EventBody::new(at.pending.bodies()).counter(Scalar::Int(word.cast_signed()));
-                (start, EntryKind::Counter)
-            }
-            Kind::CountDouble => {
-                EventBody::new(at.pending.bodies()).counter(Scalar::Double(f64::from_bits(word)));
-                (start, EntryKind::Counter)
-            }
-            Kind::End => return self.end(track, word, start),
-            Kind::Skip | Kind::Aside => return,
             Kind::Slice | Kind::Instant | Kind::Begin => {
-                let sequence = &mut self.sequences[at.sequence];
+                let sequence = &mut self.sequences[track.sequence];
                 let mut place = Place { sequence, out: &mut self.out };
-                self.dictionary.body(record, at.pending.bodies(), &mut place);
+                self.dictionary.body(record, bodies, &mut place);
                 match kind {
                     Kind::Slice => (word, EntryKind::Slice),
                     Kind::Instant => (start, EntryKind::Instant),
                     _ => (Entry::open_end(word), EntryKind::Slice),
                 }
             }
+            Kind::CountDouble => {
+                ShortBody::new(bodies, 1).double_counter(f64::from_bits(word)).finish();
+                (start, EntryKind::Counter)
+            }
+            Kind::CountInt => {
+                EventBody::new(bodies).counter(Scalar::Int(word.cast_signed()));
+                (start, EntryKind::Counter)
+            }
+            Kind::End => return self.end(row, word, start),
+            Kind::Skip | Kind::Aside => return,
         };
-        at.pending.push(start, end, entry, body);
-        let bytes = at.pending.bodies().len() - body;
-        if !at.is_active {
-            at.is_active = true;
-            self.active.push(track);
+        track.pending.push(start, end, entry, body);
+        if !track.is_active {
+            track.is_active = true;
+            self.active.push(row);
         }
-        self.counts.events += 1;
-        self.last_ns = self.last_ns.max(if kind == Kind::Begin { start } else { end });
-        self.pending_events += 1;
-        self.pending_bytes += bytes;
-        self.since_drain += 1;
         if kind == Kind::Begin
             && let Some(end) = self.early_ends.remove(&word)
         {
-            self.end(track, word, end);
+            self.end(row, word, end);
         }
-        if self.since_drain > self.link.config.window || self.pending_bytes > MAX_PENDING_BYTES {
+        self.events_since_drain += 1;
+        self.words_since_drain += record.len();
+        if self.events_since_drain > self.link.config.window
+            || self.words_since_drain > MAX_WORDS_PER_DRAIN
+        {
             self.drain_window();
         }
     }
 
     fn end(&mut self, track: u32, id: u64, end: u64) {
-        self.last_ns = self.last_ns.max(end);
         let Some(Some(at)) = self.tracks.get_mut(track as usize) else { return };
         if !at.end(id, end, &mut self.sequences[at.sequence], &mut self.out) {
             self.early_ends.insert(id, end);
@@ -222,19 +224,22 @@ impl<'l> Worker<'l> {
     #[inline(never)]
     fn drain_window(&mut self) {
         self.drain(Extent::Window, false);
-        self.since_drain = 0;
         // Open slices hold back what follows them, but not for ever.
         let held = 2 * self.link.config.window.max(1);
-        if self.pending_events > held || self.pending_bytes > 2 * MAX_PENDING_BYTES {
+        if self.pending_events > held || self.pending_bytes > MAX_PENDING_BYTES {
             self.drain(Extent::Window, true);
         }
     }
 
     fn drain(&mut self, extent: Extent, with_open: bool) {
+        self.counts.events += self.events_since_drain as u64;
+        self.events_since_drain = 0;
+        self.words_since_drain = 0;
+        self.pending_events = 0;
+        self.pending_bytes = 0;
         for index in std::mem::take(&mut self.active) {
             let row = index as usize;
             let Some(at) = &mut self.tracks[row] else { continue };
-            let (events, bytes) = (at.pending.len(), at.pending.body_bytes());
             let (link, first_uuid) = (self.link, self.first_uuid);
             let dictionary = &self.dictionary;
             let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
@@ -265,8 +270,8 @@ impl<'l> Worker<'l> {
                     name_of: &|body| dictionary.name_in(body),
                 },
             );
-            self.pending_events -= events - at.pending.len();
-            self.pending_bytes -= bytes - at.pending.body_bytes();
+            self.pending_events += at.pending.len();
+            self.pending_bytes += at.pending.body_bytes();
             if at.pending.is_empty() {
                 at.is_active = false;
             } else {
@@ -299,7 +304,7 @@ impl<'l> Worker<'l> {
         } else {
             (0, Some(ExplicitTrack::new(uuid)))
         };
-        self.tracks[index as usize] = Some(Track::new(row.name, sequence, explicit));
+        self.tracks[index as usize] = Some(Box::new(Track::new(row.name, sequence, explicit)));
     }
 
     fn describe(&mut self, index: u32, row: &Row) -> TrackUuid {
@@ -316,8 +321,11 @@ impl<'l> Worker<'l> {
     }
 
     fn finish(&mut self) {
+        let written = self.sequences.iter().map(Sequence::last_ns);
+        let pending = self.tracks.iter().flatten().map(|track| track.last_ns());
+        let last_ns = written.chain(pending).max().unwrap_or(0);
         let last = match self.link.config.open_slices {
-            OpenSlices::Close => Some(self.last_ns),
+            OpenSlices::Close => Some(last_ns),
             OpenSlices::Leave => None,
         };
         for at in self.tracks.iter_mut().flatten() {
@@ -342,7 +350,8 @@ impl<'l> Worker<'l> {
 
     fn stats(&self) -> Stats {
         let (packets, bytes, dropped) = self.out.counts();
-        Stats { packets, bytes, dropped, ..self.counts }
+        let events = self.counts.events + self.events_since_drain as u64;
+        Stats { events, packets, bytes, dropped, ..self.counts }
     }
 }
 

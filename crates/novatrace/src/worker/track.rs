@@ -92,6 +92,12 @@ impl Track {
             || self.lanes.iter_mut().any(|lane| lane.end_open(id, end, sequence, out))
     }
 
+    /// The latest time that is still to be written.
+    pub(crate) fn last_ns(&self) -> u64 {
+        let lanes = self.lanes.iter().map(Lane::last_ns);
+        lanes.chain([self.pending.last_ns()]).max().unwrap_or(0)
+    }
+
     /// Gives the slices that are still open the end `last`, or their start if that is later; with
     /// `None` they stay open. Returns how many there are.
     pub(crate) fn finish_open(
@@ -116,7 +122,7 @@ impl Track {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn write_slice(
     track: &str,
     lanes: &mut Vec<Lane>,
@@ -135,6 +141,21 @@ fn write_slice(
         }
         Err(misfit) => misfit,
     };
+    write_misfit(track, lanes, entry, body, misfit, around);
+}
+
+/// A slice that does not fit on the first lane.
+#[cold]
+#[inline(never)]
+fn write_misfit(
+    track: &str,
+    lanes: &mut Vec<Lane>,
+    entry: &Entry,
+    body: &[u8],
+    misfit: Misfit,
+    around: &mut Surroundings<'_>,
+) {
+    let Surroundings { sequence, out, overlap, .. } = around;
     if *overlap == Overlap::Refuse && matches!(misfit, Misfit::Late | Misfit::Overlaps) {
         let second = (around.name_of)(body);
         let track = track.to_owned();
