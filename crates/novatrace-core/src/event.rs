@@ -58,7 +58,7 @@ impl Reference {
 
     #[inline(always)]
     pub(crate) const fn piece(self) -> (u64, usize) {
-        (self.0 & (1 << 56) - 1, (self.0 >> 56) as usize)
+        (self.0 & ((1 << 56) - 1), (self.0 >> 56) as usize)
     }
 }
 

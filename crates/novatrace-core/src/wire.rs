@@ -94,8 +94,10 @@ impl<'a> Spot<'a> {
         {
             // SAFETY: 16 ≤ `len`, for which there is room by the contract.
             unsafe { self.at.cast::<[u8; 16]>().write_unaligned(first) };
+            // SAFETY: as above.
+            let tail = unsafe { self.at.add(len - 16) };
             // SAFETY: as above; the last of these bytes is the last of `bytes`.
-            unsafe { self.at.add(len - 16).cast::<[u8; 16]>().write_unaligned(last) };
+            unsafe { tail.cast::<[u8; 16]>().write_unaligned(last) };
         } else {
             // SAFETY: there is room by the contract; `bytes` is no part of `out`, which is borrowed
             // mutably.
@@ -138,8 +140,8 @@ pub(crate) const fn packed_varint(value: u64) -> (u64, usize) {
 #[inline(always)]
 pub(crate) const fn packed_small_varint(value: u64) -> (u64, usize) {
     if value < 1 << 14 {
-        let more = (value > 0x7F) as u64;
-        ((value & 0x7F) | more << 7 | (value >> 7) << 8, 1 + more as usize)
+        let more = value > 0x7F;
+        ((value & 0x7F) | (more as u64) << 7 | (value >> 7) << 8, 1 + more as usize)
     } else {
         packed_varint(value)
     }

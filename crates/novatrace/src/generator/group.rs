@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{CounterTrack, NormalTrack};
 use crate::worker::{Link, RowKind};
 
-/// A group that looks like a process in the viewer; from
+/// A group at the top, which looks like a process in the viewer; from
 /// [`TraceGenerator::group`](crate::TraceGenerator::group). What it holds is shown in the order it
 /// was made. Asking again for a name gives the same track.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl Row {
 
 impl Group {
     pub(crate) fn new(link: &Arc<Link>, name: &str) -> Self {
-        let index = link.rows().child(None, RowKind::Process, name);
+        let index = link.rows().child(None, RowKind::Group, name);
         Self(Row { link: Arc::clone(link), index })
     }
 }

@@ -87,8 +87,10 @@ impl TraceGenerator {
         &self.owner.link
     }
 
-    /// The group of that name, which looks like a process; made when first asked for. Groups are
-    /// shown in the order they were made.
+    /// The group of that name, which looks like a process; made when first asked for.
+    ///
+    /// The viewer shows groups at the top by name, and what they hold in the order it was made: put
+    /// groups into a group where their order matters.
     #[must_use]
     pub fn group(&self, name: &str) -> Group {
         Group::new(self.link(), name)

@@ -162,14 +162,17 @@ impl Dictionary {
         while let Some((&head, rest)) = items.split_first() {
             let key = ((head >> 8) & 0xFF_FFFF) as u32;
             let value = (head >> 32) as u32;
-            let is_uint = head & 0xFF == Tag::SmallUint as u64;
-            let is_int = head & 0xFF == Tag::SmallInt as u64 && value < 1 << 31;
-            if key == 0 || !(is_uint || is_int) {
+            let is_unsigned = head & 0xFF == Tag::SmallUint as u64;
+            let is_positive = head & 0xFF == Tag::SmallInt as u64 && value < 1 << 31;
+            if key == 0 || !(is_unsigned || is_positive) {
                 break;
             }
             let name = self.name(key, Kind::AnnotationName, place).1.annotation;
-            short =
-                if is_uint { short.small_uint(name, value) } else { short.small_int(name, value) };
+            short = if is_unsigned {
+                short.small_uint(name, value)
+            } else {
+                short.small_int(name, value)
+            };
             items = rest;
         }
         short.finish();

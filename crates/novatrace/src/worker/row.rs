@@ -11,7 +11,6 @@ use crate::generator::Unit;
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum RowKind {
-    Process,
     Group,
     Track,
     Counter,
@@ -43,7 +42,8 @@ pub(crate) struct Rows {
 struct Table {
     rows: Vec<Row>,
     by_place: HashMap<(Option<u32>, RowKind, Arc<str>), u32>,
-    processes: i32,
+    /// How many rows have no parent.
+    top: i32,
 }
 
 impl Rows {
@@ -62,7 +62,7 @@ impl Rows {
         }
         let siblings = match parent {
             Some(parent) => &mut table.rows[parent as usize].children,
-            None => &mut table.processes,
+            None => &mut table.top,
         };
         let rank = *siblings;
         *siblings += 1;

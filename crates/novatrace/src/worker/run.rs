@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
-    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, ProcessDescriptor, Scalar,
-    Sequence, SequenceId, ShortBody, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
+    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, Scalar, Sequence,
+    SequenceId, ShortBody, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
 };
 use novatrace_sink::Sink;
 
@@ -383,11 +383,6 @@ fn describe(
     first_uuid: u64,
 ) {
     let kind = match row.kind {
-        RowKind::Process => TrackKind::Process(ProcessDescriptor {
-            // From 1: 0 is the idle process.
-            pid: row.rank.saturating_add(1),
-            name: &row.name,
-        }),
         RowKind::Group | RowKind::Track => TrackKind::Plain,
         RowKind::Counter => TrackKind::Counter(CounterDescriptor {
             unit: row.unit.as_ref().map(|unit| match unit {
@@ -411,7 +406,7 @@ fn describe(
         name: &row.name,
         kind,
         child_ordering: Some(ChildOrdering::Explicit),
-        rank: (row.kind != RowKind::Process).then_some(row.rank),
+        rank: Some(row.rank),
         merge,
         description: row.description.as_deref(),
     };
