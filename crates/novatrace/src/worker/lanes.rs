@@ -5,7 +5,8 @@
 //! times must be written ends first, then begins, the longest first. What arrives here is sorted so;
 //! a slice is put on the first lane on which it fits:
 //!
-//! - it starts no earlier than the last slice written there, so that equal times are in order;
+//! - it starts no earlier than any slice that was tried there, so that equal times are in order and no
+//!   end that it might meet is forgotten;
 //! - of the slices open there at its start, the innermost ends no earlier than it;
 //! - no slice is open there whose end is unknown;
 //! - the nesting is not deeper than the trace processor keeps.
@@ -25,12 +26,12 @@ const MAX_DEPTH: usize = 500;
 pub(crate) struct Lane {
     /// How events name the lane's track, unless it is its sequence's default.
     pub(crate) track: Option<ExplicitTrack>,
-    /// Ends of the slices that are open at `last_start`, innermost last.
+    /// Ends of the slices that are open at the horizon, innermost last.
     ends: Vec<u64>,
     /// How many of `ends`, from the outermost on, are written already.
     written: usize,
-    /// Start of the last slice written here.
-    last_start: u64,
+    /// Up to where the ends have been dealt with: what starts earlier may have met one of them.
+    horizon: u64,
     /// The slice of unknown end that has the lane to itself.
     open: Option<u64>,
     /// For messages, with [`Overlap::Refuse`](crate::Overlap::Refuse): name and start of each of
@@ -68,7 +69,7 @@ impl Lane {
         if self.open.is_some() {
             return Err(Misfit::Occupied);
         }
-        if start < self.last_start {
+        if start < self.horizon {
             return Err(Misfit::Late);
         }
         self.end_until(start, sequence, out);
@@ -92,7 +93,7 @@ impl Lane {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
         self.ends.push(end);
-        self.last_start = start;
+        self.horizon = start;
     }
 
     /// Whether a slice of unknown end may have the lane to itself from `start` on; ends the slices
@@ -103,7 +104,7 @@ impl Lane {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> bool {
-        if self.open.is_some() || start < self.last_start {
+        if self.open.is_some() || start < self.horizon {
             return false;
         }
         self.end_until(start, sequence, out);
@@ -122,7 +123,7 @@ impl Lane {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
         self.open = Some(id);
-        self.last_start = start;
+        self.horizon = start;
     }
 
     /// Ends the slice `id` of unknown end, if it is here.
@@ -138,19 +139,20 @@ impl Lane {
             sequence.end(&mut out.batch, end, self.track.as_ref());
             out.packet();
             self.open = None;
-            self.last_start = end;
+            self.horizon = end;
         }
         is_here
     }
 
     /// Start of the slice of unknown end that is here.
     pub(crate) fn open_slice(&self) -> Option<(u64, u64)> {
-        self.open.map(|id| (id, self.last_start))
+        self.open.map(|id| (id, self.horizon))
     }
 
     /// Ends the slices that are over by `time`.
     #[inline(always)]
-    pub(crate) fn end_until(&mut self, time: u64, sequence: &mut Sequence, out: &mut Output) {
+    fn end_until(&mut self, time: u64, sequence: &mut Sequence, out: &mut Output) {
+        self.horizon = time;
         while let Some(&end) = self.ends.last()
             && end <= time
         {
@@ -167,6 +169,15 @@ impl Lane {
         }
     }
 
+    /// Ends the slices that are over by an instant, so that times ascend; an earlier instant needs
+    /// nothing.
+    #[inline]
+    pub(crate) fn pass(&mut self, instant: u64, sequence: &mut Sequence, out: &mut Output) {
+        if self.open.is_none() && instant >= self.horizon {
+            self.end_until(instant, sequence, out);
+        }
+    }
+
     /// Writes all ends that are known. The slices stay where they are: what comes later may still
     /// lie inside them.
     pub(crate) fn write_ends(&mut self, sequence: &mut Sequence, out: &mut Output) {
@@ -179,7 +190,7 @@ impl Lane {
 
     /// Remembers what the slice begun last is called.
     pub(crate) fn remember(&mut self, name: String) {
-        self.slices.push((name, self.last_start));
+        self.slices.push((name, self.horizon));
     }
 
     /// Name, start and end of the innermost open slice.
@@ -191,10 +202,11 @@ impl Lane {
     /// The latest time of the slices here.
     pub(crate) fn last_ns(&self) -> u64 {
         // The outermost ends last.
-        self.ends.first().copied().unwrap_or(0).max(self.last_start)
+        self.ends.first().copied().unwrap_or(0).max(self.horizon)
     }
 
-    pub(crate) fn last_start(&self) -> u64 {
-        self.last_start
+    /// Up to where the lane has been written.
+    pub(crate) fn horizon(&self) -> u64 {
+        self.horizon
     }
 }

@@ -131,7 +131,7 @@ impl<'l> Worker<'l> {
             self.link.new_rings(&mut rings.known, &mut rings.all);
             let progress = self.take_all(rings);
             if asked.flush {
-                self.drain(Extent::All, true);
+                self.drain_all();
                 self.out.write();
             }
             self.out.write_if_older(self.link.config.batch_time);
@@ -228,6 +228,14 @@ impl<'l> Worker<'l> {
         let held = 2 * self.link.config.window.max(1);
         if self.pending_events > held || self.pending_bytes > MAX_PENDING_BYTES {
             self.drain(Extent::Window, true);
+        }
+    }
+
+    /// Writes all that is known, the ends of slices included, also of tracks without pending events.
+    fn drain_all(&mut self) {
+        self.drain(Extent::All, true);
+        for track in self.tracks.iter_mut().flatten() {
+            track.write_ends(&mut self.sequences[track.sequence], &mut self.out);
         }
     }
 
@@ -332,7 +340,7 @@ impl<'l> Worker<'l> {
             let sequence = &mut self.sequences[at.sequence];
             self.counts.left_open += at.finish_open(last, sequence, &mut self.out);
         }
-        self.drain(Extent::All, true);
+        self.drain_all();
         // Rows without events are rows all the same.
         let count = self.link.rows().len();
         self.is_described.resize(count as usize, false);

@@ -64,7 +64,7 @@ impl Track {
                 let out = &mut *around.out;
                 // Ends first only to keep times ascending; where an instant is drawn is decided by
                 // its time.
-                lanes[0].end_until(entry.start, around.sequence, out);
+                lanes[0].pass(entry.start, around.sequence, out);
                 let kind = EventType::Instant;
                 around.sequence.event(&mut out.batch, entry.start, kind, explicit.as_ref(), body);
                 out.event();
@@ -72,12 +72,14 @@ impl Track {
             EntryKind::Slice if entry.is_open() => write_open(lanes, entry, body, around),
             EntryKind::Slice => write_slice(name, lanes, entry, body, around),
         });
-        if extent == Extent::All {
-            for lane in &mut self.lanes {
-                lane.write_ends(around.sequence, around.out);
-            }
-            self.pending.shrink();
+    }
+
+    /// Writes the ends that are known.
+    pub(crate) fn write_ends(&mut self, sequence: &mut Sequence, out: &mut Output) {
+        for lane in &mut self.lanes {
+            lane.write_ends(sequence, out);
         }
+        self.pending.shrink();
     }
 
     /// Ends the open slice `id`, wherever it is. False if it has not come yet.
@@ -166,7 +168,7 @@ fn write_misfit(
                 let first_ns = (start, end);
                 ErrorKind::Overlap { track, first, first_ns, second, second_ns: ns }
             }
-            _ => ErrorKind::Late { track, name: second, ns, written_ns: lanes[0].last_start() },
+            _ => ErrorKind::Late { track, name: second, ns, written_ns: lanes[0].horizon() },
         };
         (around.refused)(kind);
         return;
