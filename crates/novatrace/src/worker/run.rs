@@ -41,7 +41,7 @@ pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, 
     let mut rings = Rings::default();
     let mut worker = Worker::new(link, sink, path, uuid);
     // A fault of ours must not take the program with it, nor leave its threads waiting.
-    let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings, uuid)));
     if let Err(panic) = outcome {
         let message = panic
             .downcast_ref::<&str>()
@@ -89,12 +89,9 @@ struct Worker<'l> {
 impl<'l> Worker<'l> {
     fn new(link: &'l Link, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) -> Self {
         let config = &link.config;
-        let mut out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
-        write_header(&mut out, uuid, &config.attributes);
+        let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
-        let mut shared = Sequence::new(shared, Timestamps::Absolute);
-        shared.start(&mut out.batch, None);
-        out.packet();
+        let shared = Sequence::new(shared, Timestamps::Absolute);
         // Two traces that are joined to one file must not share uuids; with 34 random bits they
         // hardly do, and a track that has to be named in its events costs 6 bytes there.
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
@@ -117,7 +114,10 @@ impl<'l> Worker<'l> {
         }
     }
 
-    fn run(&mut self, rings: &mut Rings) {
+    fn run(&mut self, rings: &mut Rings, uuid: u128) {
+        write_header(&mut self.out, uuid, &self.link.config.attributes);
+        self.sequences[0].start(&mut self.out.batch, None);
+        self.out.packet();
         let mut idle = 0;
         loop {
             // Asked first: what was recorded before the request is then in the rings.

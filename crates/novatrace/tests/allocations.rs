@@ -1,0 +1,123 @@
+//! Recording allocates nothing and makes no system call once warm. One process of its own: it counts
+//! for the whole of it.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use novatrace::{Name, Sink, TraceGenerator};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[expect(unsafe_code, reason = "an allocator that counts")]
+// SAFETY: each call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[derive(Debug)]
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The least of several tries: the first are not warm.
+fn allocations(mut record: impl FnMut(u64)) -> u64 {
+    let count = |at: &mut u64, record: &mut dyn FnMut(u64)| {
+        let before = ALLOCATIONS.get();
+        for _ in 0..100 {
+            *at += 1;
+            record(*at);
+        }
+        ALLOCATIONS.get() - before
+    };
+    let mut at = 0;
+    let record: &mut dyn FnMut(u64) = &mut record;
+    (0..5).map(|_| count(&mut at, record)).last().unwrap_or(0)
+}
+
+#[derive(serde::Serialize)]
+struct CostBook {
+    flops: u64,
+    tiles: [(u32, u32); 2],
+    kind: &'static str,
+}
+
+#[test]
+fn recording_allocates_nothing_once_warm() {
+    let trace = TraceGenerator::builder().sink(Nowhere).expect("a trace");
+    let group = trace.group("g");
+    let (track, counter) = (group.track("t"), group.counter("c"));
+    let (gemm, compute, m) = (Name::new("gemm"), Name::new("compute"), Name::new("m"));
+    let names: Vec<String> = (0..100).map(|at| format!("name {at}")).collect();
+
+    let with_names = allocations(|at| {
+        track
+            .duration(at, 5, gemm)
+            .category(compute)
+            .arg(m, at)
+            .arg("k", 0.5)
+            .emit()
+            .expect("open");
+    });
+    assert_eq!(with_names, 0, "names, numbers");
+    let with_texts = allocations(|at| {
+        let name = &names[usize::try_from(at % 100).expect("small")];
+        track.duration(at, 5, name).category("compute").arg("dtype", "fp16").emit().expect("open");
+    });
+    assert_eq!(with_texts, 0, "texts");
+    let with_parts = allocations(|at| {
+        let cost = CostBook { flops: at, tiles: [(1, 2), (3, 4)], kind: "gemm" };
+        track.duration(at, 5, "a").arg("cost", &cost).args(&cost).emit().expect("open");
+    });
+    assert_eq!(with_parts, 0, "nested");
+    let flows = allocations(|at| {
+        track.instant(at, gemm).flow(trace.flow()).location("a.rs", "f", 1).emit().expect("open");
+    });
+    assert_eq!(flows, 0, "flows, instants, locations");
+    assert_eq!(allocations(|at| counter.count(at, 0.5).expect("open")), 0, "counters");
+    trace.finish().expect("it takes all");
+}
+
+/// System calls of this thread by the kernel's own count of the times it gave up the processor of its
+/// own accord: a thread that locks, waits or sleeps does.
+#[test]
+#[cfg(target_os = "linux")]
+fn recording_never_waits_once_warm() {
+    fn voluntary() -> u64 {
+        let status = std::fs::read_to_string("/proc/thread-self/status").expect("Linux");
+        let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
+        let count = line.and_then(|line| line.split_whitespace().nth(1));
+        count.and_then(|count| count.parse().ok()).expect("a count")
+    }
+    let trace = TraceGenerator::builder().ring_bytes(8 << 20).sink(Nowhere).expect("a trace");
+    let track = trace.group("g").track("t");
+    let name = Name::new("warm");
+    track.instant(0, name).emit().expect("open");
+    let before = voluntary();
+    // 4 MiB: half of what the ring holds.
+    for at in 0..100_000u64 {
+        track.duration(at, 5, name).emit().expect("open");
+    }
+    let after = voluntary();
+    assert_eq!(after - before, 0);
+    trace.finish().expect("it takes all");
+}

@@ -1,0 +1,176 @@
+//! Batches, back-pressure, and sinks that fail: nothing hangs, nothing is lost uncounted.
+
+mod common;
+
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use common::{Memory, packets};
+use novatrace::{ErrorKind, Sink, TraceGenerator};
+
+fn record(trace: &TraceGenerator, events: u64) {
+    let track = trace.group("g").track("t");
+    for at in 0..events {
+        track.duration(at * 10, 5, "name").arg("at", at).emit().expect("accepted");
+    }
+}
+
+#[test]
+fn batches_are_whole_packets_and_keep_to_their_size() {
+    let memory = Memory::default();
+    let builder = TraceGenerator::builder().batch(100, 1 << 20, Duration::from_secs(60));
+    let trace = builder.window(10).sink(memory.clone()).expect("a trace");
+    record(&trace, 10_000);
+    let stats = trace.finish().expect("memory takes all");
+    let batches = memory.0.lock().expect("not poisoned");
+    let counts: Vec<usize> = batches.iter().map(|batch| packets(batch).len()).collect();
+    assert!(counts[..counts.len() - 1].iter().all(|&count| count == 100), "{counts:?}");
+    assert_eq!(counts.iter().sum::<usize>() as u64, stats.packets);
+    assert_eq!(batches.iter().map(Vec::len).sum::<usize>() as u64, stats.bytes);
+}
+
+#[test]
+fn batches_keep_to_their_bytes_too() {
+    let memory = Memory::default();
+    let builder = TraceGenerator::builder().batch(1 << 20, 4096, Duration::from_secs(60));
+    let trace = builder.window(10).sink(memory.clone()).expect("a trace");
+    record(&trace, 10_000);
+    trace.finish().expect("memory takes all");
+    let batches = memory.0.lock().expect("not poisoned");
+    let (last, full) = batches.split_last().expect("not empty");
+    assert!(full.iter().all(|batch| (4096..4096 + 128).contains(&batch.len())));
+    assert!(last.len() <= 4096 + 128);
+}
+
+/// Takes so many batches, then no more.
+#[derive(Debug)]
+struct Fills(Arc<AtomicUsize>);
+
+impl Sink for Fills {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        let left =
+            self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        left.map(drop).map_err(|_| io::Error::from(io::ErrorKind::StorageFull))
+    }
+}
+
+#[test]
+fn a_full_sink_is_told_once_and_what_it_did_not_take_is_counted() {
+    let room = Arc::new(AtomicUsize::new(3));
+    let builder = TraceGenerator::builder().batch(100, 1 << 20, Duration::from_secs(60));
+    let trace = builder.window(10).ring_bytes(4096).sink(Fills(room)).expect("a trace");
+    record(&trace, 10_000);
+    let error = trace.flush().expect_err("it is full");
+    assert!(matches!(error.kind(), ErrorKind::Write { bytes, .. } if *bytes > 0), "{error}");
+    record(&trace, 10_000);
+    let error = trace.finish().expect_err("it is full");
+    let source = std::error::Error::source(&error).expect("the sink's error");
+    let source = source.downcast_ref::<io::Error>().expect("an I/O error");
+    assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+    let stats = trace.stats();
+    assert_eq!((stats.events, stats.packets), (20_000, 300));
+    // Three batches of 100 packets: all but the header, names, descriptors are begins and ends.
+    assert!((19_850..19_860).contains(&stats.dropped), "{stats:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_names_the_file() {
+    let trace = TraceGenerator::create("/dev/full").expect("it can be opened");
+    record(&trace, 10);
+    let error = trace.finish().expect_err("it is full");
+    assert_eq!(error.to_string(), "cannot write trace to `/dev/full`: 0 bytes were written before");
+}
+
+/// Panics at its first batch.
+#[derive(Debug)]
+struct Panics;
+
+impl Sink for Panics {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        panic!("a fault of the sink");
+    }
+}
+
+#[test]
+fn a_sink_that_panics_is_an_error_and_leaves_nobody_waiting() {
+    let builder = TraceGenerator::builder().ring_bytes(4096).batch(1, 1, Duration::from_millis(1));
+    let trace = builder.window(0).sink(Panics).expect("a trace");
+    let track = trace.group("g").track("t");
+    // More than the ring holds: some are refused, none waits for ever.
+    let refused = (0..10_000).filter(|at| track.duration(*at, 1, "a").emit().is_err()).count();
+    assert!(refused > 0);
+    let error = trace.finish().expect_err("the worker failed");
+    assert_eq!(error.to_string(), "the trace's worker failed: a fault of the sink");
+    trace.flush().expect_err("still");
+}
+
+/// Takes nothing until it is let.
+#[derive(Debug, Clone, Default)]
+struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Sink for Gate {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        let mut open = self.0.0.lock().expect("not poisoned");
+        while !*open {
+            open = self.0.1.wait(open).expect("not poisoned");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_thread_whose_ring_is_full_waits_for_the_sink_and_loses_nothing() {
+    let gate = Gate::default();
+    let builder =
+        TraceGenerator::builder().ring_bytes(4096).batch(10, 1000, Duration::from_secs(60));
+    let trace = builder.window(0).sink(gate.clone()).expect("a trace");
+    let done = Arc::new(AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let (trace, counted) = (&trace, Arc::clone(&done));
+        scope.spawn(move || {
+            let track = trace.group("g").track("t");
+            for at in 0..2_000 {
+                track.duration(at, 1, "a").emit().expect("accepted");
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        // The sink takes nothing yet, and 4 KiB hold 85 such events.
+        while done.load(Ordering::Relaxed) < 50 {
+            std::thread::yield_now();
+        }
+        assert!(done.load(Ordering::Relaxed) < 2_000);
+        *gate.0.0.lock().expect("not poisoned") = true;
+        gate.0.1.notify_all();
+    });
+    let stats = trace.finish().expect("the sink took all");
+    assert_eq!((stats.events, stats.dropped), (2_000, 0));
+}
+
+#[test]
+fn a_trace_that_is_dropped_is_complete() {
+    let memory = Memory::default();
+    let trace = TraceGenerator::builder().sink(memory.clone()).expect("a trace");
+    let clone = trace.clone();
+    record(&trace, 10);
+    drop(trace);
+    record(&clone, 10);
+    drop(clone);
+    let batches = memory.0.lock().expect("not poisoned");
+    // Uuid, attributes, two sequences, two descriptors, three texts; 20 begins and ends.
+    assert_eq!(batches.iter().map(|batch| packets(batch).len()).sum::<usize>(), 9 + 40);
+}
+
+#[test]
+fn creating_a_trace_empties_the_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a.pftrace");
+    for events in [1_000, 1] {
+        let trace = TraceGenerator::create(&path).expect("writable");
+        record(&trace, events);
+        let stats = trace.finish().expect("writable");
+        assert_eq!(std::fs::metadata(&path).expect("it is there").len(), stats.bytes);
+    }
+}
