@@ -368,7 +368,9 @@ fn check(plan: &Plan, loaded: &Loaded, flow_ids: &[u64]) {
         found.entry((counter.track, counter.ts)).or_default().push(counter.value.to_bits());
     }
     if plan.threads > 1 {
-        samples.values_mut().chain(found.values_mut()).for_each(|values| values.sort_unstable());
+        for values in samples.values_mut().chain(found.values_mut()) {
+            values.sort_unstable();
+        }
     }
     assert_eq!(found, samples);
 
@@ -400,7 +402,9 @@ fn check_flows(plan: &Plan, loaded: &Loaded, slices: &[Slice], flow_ids: &[u64])
         let times = (start_of[&flow.slice_out], start_of[&flow.slice_in]);
         found.entry(flow.id.expect("flows have ids")).or_default().push(times);
     }
-    found.values_mut().for_each(|times| times.sort_unstable());
+    for times in found.values_mut() {
+        times.sort_unstable();
+    }
     assert_eq!(found, recorded);
 }
 
