@@ -123,7 +123,8 @@ impl TraceBuilder {
         self
     }
 
-    /// How many events a slice may come late without getting a lane of its own; 65,536 by default.
+    /// How many events a slice may come late without getting a lane of its own; 16,384 by default: so
+    /// many fit the processor's cache.
     ///
     /// The worker holds up to four times as many events, some 50 bytes each and no more than 64 MiB
     /// in all. A program that is killed loses what is held. 0 is for events that come in order.
@@ -159,7 +160,7 @@ impl TraceBuilder {
     }
 
     /// When a batch goes to the sink: at so many packets, so many bytes, or so much time after its
-    /// first packet, whichever comes first; 1000, 256 KiB and 100 ms by default. A packet is never
+    /// first packet, whichever comes first; 16,384, 256 KiB and 100 ms by default. A packet is never
     /// split, so that a batch can be larger by the last one.
     pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
         self.config.batch_packets = packets.max(1);
