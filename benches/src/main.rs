@@ -67,7 +67,7 @@ fn floor(path: &Path) -> Result<f64> {
         let mut event = [0; 36];
         event[..8].copy_from_slice(&at.to_le_bytes());
         event[8..16].copy_from_slice(&(at * 3).to_le_bytes());
-        event[16..24].copy_from_slice(&(at ^ 77).to_le_bytes());
+        event[16..24].copy_from_slice(&(at ^ 0x4D).to_le_bytes());
         event[28..].copy_from_slice(&(at + 9).to_le_bytes());
         batch.extend_from_slice(&event);
         if batch.len() >= 256 << 10 {
