@@ -1,0 +1,230 @@
+//! Slices, instants, their labels and their arrows.
+
+use novatrace::{Name, OpenSlices, TraceGenerator};
+use novatrace_testkit::oracle_or_skip;
+
+use super::{arrows, read, rows, traced, written};
+
+#[test]
+fn slices_end_by_their_handles_in_any_order() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let track = trace.group("g").track("t");
+        let outer = track.slice(0, "outer").arg("a", 1).begin().expect("recordable");
+        let inner = track.begin(10, "inner").expect("recordable");
+        // The outer one is told first, but ends last.
+        outer.end(40).expect("after its begin");
+        inner.end(20).expect("after its begin");
+        // The length that `duration` was given gives way.
+        let later = track.duration(40, 1, "later").begin().expect("recordable");
+        later.end(60).expect("after its begin");
+    });
+    assert_eq!(
+        rows(&loaded),
+        [
+            "g/t 0+40 outer [default] {a=1}",
+            "g/t 10+10 inner [default] {}",
+            "g/t 40+20 later [default] {}",
+        ]
+    );
+    let slices = loaded.slices();
+    assert_eq!(slices[1].parent_id, Some(slices[0].id));
+}
+
+#[test]
+fn an_end_without_a_handle_ends_the_slice_begun_last() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let (one, two) = (trace.group("g").track("one"), trace.group("g").track("two"));
+        let _a = one.begin(0, "a").expect("recordable");
+        let _b = one.begin(1, "b").expect("recordable");
+        let _c = two.begin(2, "c").expect("recordable");
+        one.end(3).expect("b is open");
+        one.end(4).expect("a is open");
+        two.end(5).expect("c is open");
+        assert!(one.end(6).is_err());
+    });
+    assert_eq!(
+        rows(&loaded),
+        ["g/one 0+4 a [default] {}", "g/one 1+2 b [default] {}", "g/two 2+3 c [default] {}",]
+    );
+}
+
+#[test]
+fn a_slice_may_end_on_another_thread() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let track = trace.group("g").track("t");
+        let open: Vec<_> = (0..8u64)
+            .map(|at| track.slice(at * 10, "s").arg("at", at).begin().expect("recordable"))
+            .collect();
+        std::thread::scope(|scope| {
+            for (at, slice) in (0..8u64).zip(open) {
+                scope.spawn(move || slice.end(at * 10 + 7).expect("after its begin"));
+            }
+        });
+    });
+    let recorded: Vec<_> =
+        (0..8).map(|at| format!("g/t {}+7 s [default] {{at={at}}}", at * 10)).collect();
+    assert_eq!(rows(&loaded), recorded);
+}
+
+#[test]
+fn flows_fan_out_and_in_and_end() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let group = trace.group("g");
+        let outputs: Vec<_> = (0..3).map(|_| trace.flow()).collect();
+        let ends = group.track("a");
+        let split = ends.duration(0, 10, "split").flows(outputs.iter().copied());
+        split.emit().expect("recordable");
+        for (at, flow) in (0..3u64).zip(&outputs) {
+            let (track, name) = (group.track(&format!("w{at}")), format!("work {at}"));
+            track.duration(20 + at, 10, &name).flow(*flow).emit().expect("recordable");
+        }
+        let join = ends.duration(50, 10, "join").flows_end(outputs);
+        join.emit().expect("recordable");
+    });
+    assert_eq!(
+        arrows(&loaded),
+        [
+            "split -> work 0",
+            "split -> work 1",
+            "split -> work 2",
+            "work 0 -> join",
+            "work 1 -> join",
+            "work 2 -> join",
+        ]
+    );
+}
+
+#[test]
+fn a_flow_that_has_ended_begins_anew() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let (track, flow) = (trace.group("g").track("t"), trace.flow());
+        track.duration(0, 1, "a").flow(flow).emit().expect("recordable");
+        track.duration(10, 1, "b").flow_end(flow).emit().expect("recordable");
+        track.duration(20, 1, "c").flow(flow).emit().expect("recordable");
+        track.instant(30, "d").flow(flow).emit().expect("recordable");
+    });
+    assert_eq!(arrows(&loaded), ["a -> b", "c -> d"]);
+}
+
+#[test]
+fn an_imported_flow_leads_from_one_trace_to_another() {
+    let oracle = oracle_or_skip!();
+    let mut id = 0;
+    let (mut bytes, _) = written(TraceGenerator::builder(), |trace| {
+        let flow = trace.flow();
+        id = flow.get();
+        let track = trace.group("host").track("t");
+        track.duration(0, 1, "launch").flow(flow).emit().expect("recordable");
+    });
+    let (device, _) = written(TraceGenerator::builder(), |trace| {
+        let flow = trace.import_flow(id);
+        let track = trace.group("device").track("t");
+        track.duration(10, 1, "kernel").flow_end(flow).emit().expect("recordable");
+    });
+    bytes.extend(device);
+    let loaded = read(&oracle, &bytes);
+    assert_eq!(arrows(&loaded), ["launch -> kernel"]);
+    assert_eq!(loaded.flows()[0].id, Some(id));
+}
+
+#[test]
+fn a_location_is_the_source_of_the_event() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let track = trace.group("g").track("t");
+        for at in 0..2 {
+            let instant = track.instant(at, "i").location("src/model.rs", "attention", 42);
+            instant.arg("at", at).emit().expect("recordable");
+        }
+    });
+    for (at, slice) in (0..).zip(loaded.slices()) {
+        // With the number that stands for the place, since it is written once.
+        assert_eq!(slice.args.len(), 5, "{:?}", slice.args);
+        assert_eq!(slice.args["at"], at);
+        assert_eq!(slice.args["source.file_name"], "src/model.rs");
+        assert_eq!(slice.args["source.function_name"], "attention");
+        assert_eq!(slice.args["source.line_number"], 42);
+    }
+}
+
+#[test]
+fn an_event_has_the_categories_it_names_or_the_default_one() {
+    let oracle = oracle_or_skip!();
+    let record = |trace: &TraceGenerator| {
+        let track = trace.group("g").track("t");
+        track.instant(0, "none").emit().expect("recordable");
+        track.instant(1, "one").category("dma").emit().expect("recordable");
+        let both = track.instant(2, "two").category(Name::new("dma")).category("compute");
+        both.emit().expect("recordable");
+        track.instant(3, "many").categories(["x", "y", "z"]).emit().expect("recordable");
+    };
+    let categories = |category| {
+        let builder = TraceGenerator::builder().default_category(category);
+        let loaded = read(&oracle, &written(builder, record).0);
+        loaded.slices().into_iter().map(|slice| slice.category).collect::<Vec<_>>()
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let named = [some("dma"), some("dma,compute"), some("x,y,z")];
+    assert_eq!(categories(Some("sim"))[0], some("sim"));
+    assert_eq!(categories(None)[0], None);
+    for default in [Some("sim"), None] {
+        assert_eq!(categories(default)[1..], named);
+    }
+}
+
+#[test]
+fn attributes_are_in_the_trace_in_the_order_they_were_said() {
+    let oracle = oracle_or_skip!();
+    let builder = TraceGenerator::builder()
+        .attribute("model", "llama")
+        .attribute("dies", 2)
+        .attribute("least", i64::MIN)
+        .attribute("empty", "")
+        .attribute("model", "mixtral");
+    let (bytes, _) = written(builder, |_| ());
+    let loaded = read(&oracle, &bytes);
+    assert_eq!(loaded.query("select * from metadata where name = 'trace_uuid'").len(), 1);
+    // The oracle's trace processor is older than the packet; its schema is not.
+    let decoded = oracle.decode_text(&bytes).expect("every field is in the schema");
+    let field = |line: &str| {
+        let (field, value) = line.trim().split_once(": ")?;
+        ["key", "long_value", "string_value"].contains(&field).then(|| value.to_owned())
+    };
+    let found: Vec<String> = decoded.lines().filter_map(field).collect();
+    let own = found.iter().position(|value| value == "\"model\"").expect("it was said");
+    assert_eq!(
+        found[own..].join(" "),
+        "\"model\" \"llama\" \"dies\" 2 \"least\" -9223372036854775808 \"empty\" \"\" \
+         \"model\" \"mixtral\""
+    );
+}
+
+#[test]
+fn slices_left_open_are_closed_at_the_end_or_stay_open() {
+    let oracle = oracle_or_skip!();
+    for (choice, length) in [(OpenSlices::Close, 95), (OpenSlices::Leave, -1)] {
+        let builder = TraceGenerator::builder().open_slices(choice);
+        let (bytes, stats) = written(builder, |trace| {
+            let (track, other) = (trace.group("g").track("t"), trace.group("g").track("u"));
+            let _open = track.slice(5, "open").arg("why", "hang").begin().expect("recordable");
+            track.duration(10, 10, "child").emit().expect("recordable");
+            other.duration(0, 100, "other").emit().expect("recordable");
+        });
+        assert_eq!(stats.left_open, 1);
+        let mut found = rows(&read(&oracle, &bytes));
+        found.sort();
+        assert_eq!(
+            found,
+            [
+                "g/t 10+10 child [default] {}".to_owned(),
+                format!("g/t 5+{length} open [default] {{why=\"hang\"}}"),
+                "g/u 0+100 other [default] {}".to_owned(),
+            ]
+        );
+    }
+}
