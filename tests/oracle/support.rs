@@ -1,0 +1,49 @@
+//! What the oracle tests share: a trace recorded into memory, read back by the trace processor.
+
+use std::sync::{Arc, Mutex};
+
+use novatrace::{Sink, Stats, TraceBuilder, TraceGenerator};
+use novatrace_testkit::{Loaded, Oracle};
+
+/// Keeps what it is given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
+
+impl Memory {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().expect("not poisoned").clone()
+    }
+}
+
+impl Sink for Memory {
+    fn write(&mut self, batch: &[u8]) -> std::io::Result<()> {
+        self.0.lock().expect("not poisoned").extend_from_slice(batch);
+        Ok(())
+    }
+}
+
+/// The bytes of what `record` records, and what `finish` says of them.
+pub(crate) fn written(
+    builder: TraceBuilder,
+    record: impl FnOnce(&TraceGenerator),
+) -> (Vec<u8>, Stats) {
+    let memory = Memory::default();
+    let trace = builder.sink(memory.clone()).expect("a thread can be started");
+    record(&trace);
+    let stats = trace.finish().expect("memory takes all");
+    assert_eq!((stats.dropped, stats.refused), (0, 0));
+    (memory.bytes(), stats)
+}
+
+/// What `record` records as the trace processor has it; healthy, or the test fails.
+#[allow(dead_code, reason = "not every test reads one trace at a time")]
+pub(crate) fn read(
+    oracle: &Oracle,
+    builder: TraceBuilder,
+    record: impl FnOnce(&TraceGenerator),
+) -> (Loaded, Stats) {
+    let (bytes, stats) = written(builder, record);
+    let loaded = oracle.load_bytes(&bytes).expect("the trace processor takes it");
+    loaded.assert_healthy();
+    (loaded, stats)
+}
