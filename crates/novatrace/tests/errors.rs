@@ -3,7 +3,7 @@
 mod common;
 
 use common::Memory;
-use novatrace::{ErrorKind, Overlap, Seconds, TraceGenerator};
+use novatrace::{ErrorKind, Frequency, Overlap, Seconds, TraceGenerator};
 
 fn message<T: std::fmt::Debug>(result: Result<T, novatrace::Error>) -> String {
     result.expect_err("refused").to_string()
@@ -162,4 +162,134 @@ fn a_directory_and_a_missing_parent_are_told_apart() {
              create it first"
         ),
     );
+}
+
+#[test]
+fn times_beyond_the_last_are_refused_in_the_unit_they_were_given() {
+    let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let track = trace.group("g").track("t");
+    let clock = Frequency::from_hz(1).expect("not zero");
+    let last = i64::MAX.unsigned_abs();
+    track.duration(last, 0, "the last").emit().expect("possible");
+    track.duration(0, last, "the longest").emit().expect("possible");
+    let cases = [
+        (
+            message(track.duration(last, 1, "a").emit()),
+            "cannot record slice `a` on track `t`: 9223372036854775808 ns lies beyond the last \
+             time of a trace (9223372036854775807 ns)",
+        ),
+        (
+            message(track.instant(clock.cycles(u64::MAX), "a").emit()),
+            "cannot record instant `a` on track `t`: 18446744073709551615 cycles at 1 Hz lies \
+             beyond the last time of a trace (9223372036854775807 ns)",
+        ),
+        (
+            message(track.duration(Seconds(1.0), Seconds(1e10), "a").emit()),
+            "cannot record slice `a` on track `t`: 10000000001 s lies beyond the last time of a \
+             trace (9223372036854775807 ns)",
+        ),
+        (
+            message(track.begin(Seconds(-1.0), "a")),
+            "cannot record slice `a` on track `t`: the time -1 s is negative",
+        ),
+    ];
+    for (found, expected) in cases {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(trace.finish().expect("memory takes all").events, 2);
+}
+
+#[test]
+fn an_end_that_cannot_be_leaves_the_slice_open_for_another() {
+    let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let track = trace.group("g").track("t");
+    let open = track.begin(10, "a").expect("possible");
+    assert_eq!(
+        message(open.end(Seconds(f64::NAN))),
+        "cannot record the end of a slice on track `t`: NaN s is not a finite number",
+    );
+    assert_eq!(
+        message(track.end(-1i32)),
+        "cannot record the end of a slice on track `t`: the time -1 ns is negative",
+    );
+    track.end(20).expect("it is still open");
+
+    let ended = track.begin(30, "b").expect("possible");
+    track.end(40).expect("it is open");
+    let error = ended.end(50).expect_err("it has ended");
+    assert!(matches!(error.kind(), ErrorKind::EndWithoutBegin { end_ns: 50, .. }), "{error}");
+
+    let late = track.begin(60, "c").expect("possible");
+    let stats = trace.finish().expect("memory takes all");
+    assert_eq!((stats.events, stats.left_open), (3, 1));
+    assert_eq!(
+        message(late.end(70)),
+        "cannot record the end of a slice on track `t`: the trace is finished",
+    );
+    assert_eq!(
+        message(track.begin(80, "d")),
+        "cannot record slice `d` on track `t`: the trace is finished",
+    );
+}
+
+#[test]
+fn a_counters_other_properties_are_settled_too() {
+    for property in ["description", "shared axis"] {
+        let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+        let counter = trace.group("g").counter("power");
+        counter.count(0, 1).expect("possible");
+        trace.flush().expect("memory takes all");
+        let _ = match property {
+            "description" => counter.description("late"),
+            _ => counter.shared_axis("late"),
+        };
+        let expected = format!("counter `power` already has samples: its {property} cannot change");
+        assert_eq!(message(trace.flush()), expected);
+        assert_eq!(message(trace.finish()), expected);
+        assert_eq!(trace.stats().events, 1);
+    }
+}
+
+#[test]
+fn an_unknown_flow_is_named_and_no_flow_of_the_event_is_recorded() {
+    let here = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let there = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let (track, known, foreign) = (here.group("g").track("t"), here.flow(), there.flow());
+    let expected = format!(
+        "cannot record slice `a` on track `t`: flow {:#x} is unknown to this trace; make it with \
+         `flow()`, or announce it with `import_flow()` if it comes from another",
+        foreign.get()
+    );
+    assert_eq!(message(track.duration(0, 1, "a").flow(known).flow(foreign).emit()), expected);
+    assert_eq!(message(track.duration(0, 1, "a").flow_end(foreign).emit()), expected);
+    assert_eq!(message(track.duration(0, 1, "a").flows([known, foreign]).emit()), expected);
+    assert_eq!(message(track.duration(0, 1, "a").flows_end([foreign]).emit()), expected);
+    assert_eq!(message(track.duration(0, 1, "a").flow(foreign).begin()), expected);
+    assert_eq!(here.finish().expect("memory takes all").events, 0);
+}
+
+#[test]
+fn the_first_thing_wrong_with_an_event_is_the_one_that_is_told() {
+    let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let there = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let track = trace.group("g").track("t");
+    let event = track.duration(-1, 5, "a").flow(there.flow()).args(5);
+    assert_eq!(
+        message(event.emit()),
+        "cannot record slice `a` on track `t`: the time -1 ns is negative",
+    );
+    assert_eq!(
+        message(track.instant(0, "a").args([1, 2]).emit()),
+        "cannot record instant `a` on track `t`: argument `(fields)` cannot be serialized: a list \
+         has no fields; give it a key with `arg`",
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn what_the_operating_system_refuses_has_its_reason_as_the_source() {
+    let error = TraceGenerator::create("/proc/nothing.pftrace").expect_err("no files there");
+    assert_eq!(error.to_string(), "cannot create trace `/proc/nothing.pftrace`");
+    let source = std::error::Error::source(&error).expect("the system's error");
+    assert!(source.is::<std::io::Error>(), "{source}");
 }

@@ -174,3 +174,143 @@ fn creating_a_trace_empties_the_file() {
         assert_eq!(std::fs::metadata(&path).expect("it is there").len(), stats.bytes);
     }
 }
+
+/// Takes everything, and then finds that it has lost it.
+#[derive(Debug)]
+struct LosesAll;
+
+impl Sink for LosesAll {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Err(io::Error::other("the network is gone"))
+    }
+}
+
+#[test]
+fn a_sink_that_fails_at_the_end_is_told_by_finish() {
+    let trace = TraceGenerator::builder().sink(LosesAll).expect("a trace");
+    record(&trace, 10);
+    trace.flush().expect("it takes all");
+    let error = trace.finish().expect_err("it is gone");
+    let (message, bytes) = (error.to_string(), trace.stats().bytes);
+    assert_eq!(message, format!("cannot write trace: {bytes} bytes were written before"));
+    assert!(
+        std::error::Error::source(&error)
+            .is_some_and(|source| source.to_string() == "the network is gone")
+    );
+    assert_eq!(trace.finish().expect_err("as before").to_string(), message);
+}
+
+/// How many events begin in the packets of a batch: begins, instants and samples.
+fn events(batch: &[u8]) -> u64 {
+    let mut rest = batch;
+    let mut events = 0;
+    for len in packets(batch) {
+        let head = 1 + (1..=3).take_while(|at| len >> (7 * (at - 1)) > 0).count();
+        let packet = &rest[head..head + len];
+        rest = &rest[head + len..];
+        // TracePacket.track_event with type 1 (begin), 3 (instant) or 4 (counter) first.
+        let is_event = |window: &[u8]| {
+            window[0] == 0x5A
+                && usize::from(window[1]) < len
+                && window[2] == 0x48
+                && [1, 3, 4].contains(&window[3])
+        };
+        // After the timestamp, of at most ten bytes, and perhaps a clock.
+        events += u64::from(packet[0] == 0x40 && packet.windows(4).take(16).any(is_event));
+    }
+    events
+}
+
+/// Fails at the nth batch and keeps those before.
+#[derive(Debug)]
+struct FailsAt(usize, Memory);
+
+impl Sink for FailsAt {
+    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        match self.0.checked_sub(1) {
+            Some(left) => {
+                self.0 = left;
+                self.1.write(batch)
+            }
+            None => Err(io::Error::other("enough")),
+        }
+    }
+}
+
+#[test]
+fn wherever_a_sink_fails_written_and_dropped_add_up_to_what_was_recorded() {
+    for fails_at in [0, 1, 2, 5, 17, 60, 1_000] {
+        let memory = Memory::default();
+        let builder = TraceGenerator::builder().batch(100, 1 << 20, Duration::from_secs(60));
+        let builder = builder.window(16).overlap(novatrace::Overlap::Refuse).ring_bytes(4096);
+        let trace = builder.sink(FailsAt(fails_at, memory.clone())).expect("a trace");
+        std::thread::scope(|scope| {
+            for thread in 0..4_u64 {
+                let group = trace.group("g");
+                let (track, counter) =
+                    (group.track(&format!("t{thread}")), group.counter(&format!("c{thread}")));
+                scope.spawn(move || {
+                    for at in 0..500_u64 {
+                        // Every tenth crosses the one before.
+                        let start = at * 10 - u64::from(at % 10 == 9) * 7;
+                        track.duration(start, 5, "slice").emit().expect("accepted");
+                        track.instant(at * 10, "instant").emit().expect("accepted");
+                        counter.count(at, at).expect("accepted");
+                    }
+                    drop(track.begin(6_000, "left open").expect("accepted"));
+                });
+            }
+        });
+        let _ = trace.finish().expect_err("slices cross, at the least");
+        let stats = trace.stats();
+        assert_eq!(stats.events, 4 * 1_501);
+        assert_eq!(stats.left_open, 4);
+        let written: u64 =
+            memory.0.lock().expect("not poisoned").iter().map(|batch| events(batch)).sum();
+        assert_eq!(written + stats.dropped + stats.refused, stats.events, "{fails_at}: {stats:?}");
+        assert_eq!(stats.dropped > 0, fails_at < 1_000, "{fails_at}: {stats:?}");
+    }
+}
+
+/// Panics when there is nothing more to write.
+#[derive(Debug)]
+struct PanicsAtTheEnd;
+
+impl Sink for PanicsAtTheEnd {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        panic!("fault number {}", 7);
+    }
+}
+
+#[test]
+fn a_sink_that_panics_at_the_end_is_an_error_also_when_nobody_asks() {
+    let trace = TraceGenerator::builder().sink(PanicsAtTheEnd).expect("a trace");
+    record(&trace, 10);
+    let error = trace.finish().expect_err("the worker failed");
+    assert_eq!(error.to_string(), "the trace's worker failed: fault number 7");
+    let trace = TraceGenerator::builder().sink(PanicsAtTheEnd).expect("a trace");
+    record(&trace, 10);
+    drop(trace);
+}
+
+#[test]
+fn a_trace_that_is_dropped_by_a_panic_is_complete() {
+    let memory = Memory::default();
+    let sink = memory.clone();
+    let thread = std::thread::spawn(move || {
+        let trace = TraceGenerator::builder().sink(sink).expect("a trace");
+        record(&trace, 10);
+        panic!("a fault of the program");
+    });
+    thread.join().expect_err("it panicked");
+    let batches = memory.0.lock().expect("not poisoned");
+    assert_eq!(batches.iter().map(|batch| events(batch)).sum::<u64>(), 10);
+}

@@ -5,16 +5,89 @@ mod common;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::Memory;
-use novatrace::{CounterTrack, Group, GroupTrack, NormalTrack, TraceGenerator};
+use novatrace::{
+    CounterTrack, Error, FlowId, Group, GroupTrack, Name, NormalTrack, OpenSlice, Stats,
+    TraceBuilder, TraceGenerator,
+};
 
 #[test]
 fn handles_can_go_to_any_thread() {
     fn check<T: Clone + Send + Sync + 'static>() {}
+    // Ended once, so that there is no clone.
+    fn check_open<T: Send + Sync + 'static>() {}
     check::<TraceGenerator>();
     check::<Group>();
     check::<GroupTrack>();
     check::<NormalTrack>();
     check::<CounterTrack>();
+    check::<TraceBuilder>();
+    check::<Name>();
+    check::<FlowId>();
+    check::<Stats>();
+    check::<Error>();
+    check_open::<OpenSlice>();
+}
+
+#[test]
+fn sixteen_threads_make_and_finish_traces_at_once() {
+    let shared: Vec<TraceGenerator> = (0..16)
+        .map(|_| TraceGenerator::builder().sink(Memory::default()).expect("a trace"))
+        .collect();
+    let accepted: Vec<AtomicU64> = shared.iter().map(|_| AtomicU64::new(0)).collect();
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let (shared, accepted) = (&shared, &accepted);
+            scope.spawn(move || {
+                for round in 0..16 {
+                    // Everybody records into everybody's, while their owners finish them.
+                    for (trace, accepted) in shared.iter().zip(accepted) {
+                        let track = trace.group("g").track("t");
+                        if track.instant(1, "i").emit().is_ok() {
+                            accepted.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                    let own = TraceGenerator::builder().ring_bytes(4096).sink(Memory::default());
+                    let own = own.expect("a trace");
+                    own.group("g").track("t").instant(1, "i").emit().expect("open");
+                    if round % 2 == 0 {
+                        assert_eq!(own.finish().expect("memory takes all").events, 1);
+                    }
+                    if round == thread {
+                        shared[thread].finish().expect("memory takes all");
+                    }
+                }
+            });
+        }
+    });
+    for (trace, accepted) in shared.iter().zip(accepted) {
+        assert_eq!(trace.finish().expect("memory takes all").events, accepted.into_inner());
+    }
+}
+
+#[test]
+fn flush_and_finish_may_be_asked_for_by_many_at_once() {
+    let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let track = trace.group("g").track("t");
+    std::thread::scope(|scope| {
+        for thread in 0..8_u64 {
+            let (trace, track) = (trace.clone(), track.clone());
+            scope.spawn(move || {
+                for at in 0..50 {
+                    track.instant(at, "i").emit().expect("open");
+                    trace.flush().expect("memory takes all");
+                    assert!(trace.stats().events > at);
+                }
+                drop((trace, thread));
+            });
+        }
+    });
+    let finishes: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| trace.finish())).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    for stats in finishes {
+        assert_eq!(stats.expect("memory takes all").events, 400);
+    }
 }
 
 #[test]
