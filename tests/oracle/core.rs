@@ -82,7 +82,7 @@ impl Trace {
 }
 
 #[test]
-fn uuid_and_attributes_are_metadata() {
+fn the_uuid_is_metadata_and_attributes_are_as_the_schema_has_them() {
     let oracle = oracle_or_skip!();
     let mut trace = Trace::with_track(Timestamps::Incremental);
     header::trace_uuid(&mut trace.out, 0x0011_2233_4455_6677_8899_AABB_CCDD_EEFF);
