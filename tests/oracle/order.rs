@@ -149,7 +149,6 @@ fn what_is_late_by_no_more_than_the_window_takes_no_lane() {
 }
 
 #[test]
-#[ignore = "what starts where the last drain stopped is written before a longer one can come"]
 fn the_window_holds_for_slices_of_equal_start_too() {
     let trace = TraceGenerator::builder().window(7).sink(support::Memory::default());
     let trace = trace.expect("a trace");

@@ -375,6 +375,7 @@ impl<'a> Tokens<'a> {
             depth_left: if self.top { self.depth_left } else { self.depth_left.saturating_sub(1) },
             top: self.top,
             admitted: false,
+            is_mute: false,
             extra_ends: 0,
         }
     }
@@ -388,8 +389,8 @@ impl<'a> Tokens<'a> {
             let inner = Tokens { out, key, items, depth_left, top: false }.container(tag);
             return Container { extra_ends: u8::from(!top), ..inner };
         }
-        // Too deep: the variant counts as one item that is left out.
-        outer.items = 0;
+        // Too deep: the variant counts as one item that is left out, and its fields not at all.
+        outer.is_mute = true;
         outer
     }
 }
@@ -533,6 +534,8 @@ struct Container<'a> {
     top: bool,
     /// Whether the entry whose key came last is kept.
     admitted: bool,
+    /// Nothing that comes is kept or counted.
+    is_mute: bool,
     /// Containers around this one that end with it.
     extra_ends: u8,
 }
@@ -547,7 +550,11 @@ impl Container<'_> {
         if self.top {
             return Err(ValueError("a list has no fields; give it a key with `arg`".into()));
         }
-        if self.budget.admit() { self.item(0, value) } else { Ok(()) }
+        if self.admit() { self.item(0, value) } else { Ok(()) }
+    }
+
+    fn admit(&mut self) -> bool {
+        !self.is_mute && self.budget.admit()
     }
 
     fn field<T: Serialize + ?Sized>(
@@ -555,7 +562,7 @@ impl Container<'_> {
         key: &'static str,
         value: &T,
     ) -> Result<(), ValueError> {
-        if self.budget.admit() { self.item(static_name(key), value) } else { Ok(()) }
+        if self.admit() { self.item(static_name(key), value) } else { Ok(()) }
     }
 
     fn close(self) {
@@ -643,7 +650,7 @@ impl SerializeMap for Container<'_> {
     type Ok = ();
     type Error = ValueError;
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), ValueError> {
-        self.admitted = self.budget.admit();
+        self.admitted = self.admit();
         if self.admitted {
             // A key is a value whose token is then told to be one.
             let at = self.out.len();

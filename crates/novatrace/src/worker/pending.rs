@@ -11,6 +11,9 @@
 /// Ends at or beyond this stand for slices whose end is not known.
 const OPEN: u64 = 1 << 63;
 
+/// The order that the trace processor needs: by start, the longest first (the end inverted).
+type Key = (u64, u64);
+
 /// What waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryKind {
@@ -49,7 +52,7 @@ impl Entry {
 
     /// The order that the trace processor needs: by start, the longest first.
     #[inline]
-    fn key(&self) -> (u64, u64) {
+    fn key(&self) -> Key {
         (self.start, !self.end)
     }
 }
@@ -59,7 +62,7 @@ struct Run {
     entries: Vec<Entry>,
     bodies: Vec<u8>,
     /// Of the last entry.
-    last_key: (u64, u64),
+    last_key: Key,
     is_unsorted: bool,
 }
 
@@ -114,10 +117,10 @@ fn offset(bytes: usize) -> u32 {
 pub(crate) struct Pending {
     old: Run,
     new: Run,
-    /// The latest start in `old`, or of what was written from it.
-    watermark: Option<u64>,
-    /// The latest start that has come.
-    latest: u64,
+    /// The last key in `old`, or of what was written from it.
+    watermark: Option<Key>,
+    /// The last key that has come.
+    latest: Key,
     /// How many of the events are open slices.
     open: usize,
     /// Reused for what stays behind.
@@ -169,8 +172,8 @@ impl Pending {
     #[inline(always)]
     pub(crate) fn push(&mut self, start: u64, end: u64, kind: EntryKind, body: usize) {
         let (body, len) = (offset(body), offset(self.new.bodies.len() - body));
-        self.latest = self.latest.max(start);
         let entry = Entry { start, end, body, len, kind };
+        self.latest = self.latest.max(entry.key());
         self.open += usize::from(entry.is_open());
         self.new.push(entry);
     }
@@ -214,14 +217,14 @@ impl Pending {
         mut write: impl FnMut(&Entry, &[u8]),
     ) {
         let watermark = match extent {
-            Extent::All => Some(u64::MAX),
+            Extent::All => Some((u64::MAX, u64::MAX)),
             Extent::Window => self.watermark,
         };
         self.watermark = Some(self.latest);
         self.old.sort();
         self.new.sort();
         let is_held = self.open > 0 && !with_open;
-        let early = self.new.entries.partition_point(|entry| Some(entry.start) <= watermark);
+        let early = self.new.entries.partition_point(|entry| Some(entry.key()) <= watermark);
         if early == 0 && !is_held {
             for entry in &self.old.entries {
                 self.open -= usize::from(entry.is_open());
@@ -235,7 +238,7 @@ impl Pending {
         self.new.clear();
         self.old.sort();
         let entries = &self.old.entries;
-        let mut end = entries.partition_point(|entry| Some(entry.start) <= watermark);
+        let mut end = entries.partition_point(|entry| Some(entry.key()) <= watermark);
         if is_held && let Some(open) = entries.iter().position(Entry::is_open) {
             end = end.min(open);
         }
