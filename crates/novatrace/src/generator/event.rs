@@ -124,7 +124,9 @@ impl<'a, A: Items> Event<'a, A> {
         self
     }
 
-    /// Ties the event to the flow's event before it, in order of time.
+    /// Ties the event to the flow's event before it, in order of time. Of two events on different
+    /// tracks at the very same time either may be taken for the first, and an arrow that
+    /// [ends](Self::flow_end) there may be missing.
     #[inline(always)]
     pub fn flow(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
         self.check(flow);
@@ -239,7 +241,10 @@ impl<'a, A: Items> Event<'a, A> {
             Label::Name(_) => None,
             Label::Text(text) => Some(cut(text)),
         };
-        let name_words = name_text.map_or(0, |text| 1 + text_words(text.len()));
+        let name_words = match name_text {
+            Some(text) => 1 + text_words(text.len()),
+            None => 0,
+        };
         let words = HEAD_WORDS + name_words + items.words() + spill.words().len();
         let flags = flags | if name_text.is_some() { NAME_IS_TEXT } else { 0 };
         let name_id = match name {

@@ -260,7 +260,12 @@ pub struct And<'a, A> {
 impl<A: Items> Items for And<'_, A> {
     #[inline(always)]
     fn words(&self) -> usize {
-        self.before.words() + self.item.map_or(0, |item| item.words())
+        // A closure here would be a call that is not inlined.
+        let words = match &self.item {
+            Some(item) => item.words(),
+            None => 0,
+        };
+        self.before.words() + words
     }
     #[inline(always)]
     fn write(&self, out: &mut Cursor<'_>) {

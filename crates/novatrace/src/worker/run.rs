@@ -51,7 +51,10 @@ pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, 
         link.fail(ErrorKind::WorkerPanicked { message }.into());
         link.close(&mut rings.known, &mut rings.all);
     }
-    link.done(worker.stats());
+    let stats = worker.stats();
+    // The file is closed before anyone is told that it is complete.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
+    link.done(stats);
 }
 
 #[derive(Debug, Default)]
