@@ -1,13 +1,11 @@
 //! What a slice, instant or counter sample says: the content of a `TrackEvent`. Does not belong
 //! here: its time and track, which the [`crate::Sequence`] writes around it.
-#![expect(unsafe_code, reason = "ShortBody checks the room once for several pieces")]
-
-use std::fmt;
 
 use crate::annotation::{Annotations, Limits, Scalar};
 use crate::intern::{Iid, Symbols, Text};
-use crate::schema::{debug_annotation, source_location, track_event};
-use crate::wire::{self, Spot};
+use crate::piece::Piece;
+use crate::schema::{source_location, track_event};
+use crate::wire;
 
 /// Appends the fields of a `TrackEvent` to a buffer of the caller's.
 ///
@@ -16,50 +14,6 @@ use crate::wire::{self, Spot};
 #[derive(Debug)]
 pub struct EventBody<'a> {
     out: &'a mut Vec<u8>,
-}
-
-/// [`EventBody`] for what most events say, and of a size that is known beforehand: references and
-/// numbers.
-#[must_use = "what it wrote counts only once it is finished"]
-pub struct ShortBody<'a> {
-    spot: Spot<'a>,
-}
-
-/// The bytes by which an event refers to an interned text: made once, copied ever after.
-///
-/// Tag and number, at most six bytes, the first one lowest; how many, in the highest byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reference(u64);
-
-impl Reference {
-    /// As the event's name (`name_iid`).
-    #[must_use]
-    pub const fn name(iid: Iid) -> Self {
-        Self::new(track_event::NAME_IID, iid)
-    }
-
-    /// As one of its categories (`category_iids`).
-    #[must_use]
-    pub const fn category(iid: Iid) -> Self {
-        Self::new(track_event::CATEGORY_IIDS, iid)
-    }
-
-    /// As the key of an annotation (`DebugAnnotation.name_iid`).
-    #[must_use]
-    pub const fn annotation(iid: Iid) -> Self {
-        Self::new(debug_annotation::NAME_IID, iid)
-    }
-
-    const fn new(field: u32, iid: Iid) -> Self {
-        let (number, len) = wire::packed_varint(iid.get() as u64);
-        let tag = wire::short_tag(field, wire::VARINT) as u64;
-        Self(tag | number << 8 | (1 + len as u64) << 56)
-    }
-
-    #[inline(always)]
-    pub(crate) const fn piece(self) -> (u64, usize) {
-        (self.0 & ((1 << 56) - 1), (self.0 >> 56) as usize)
-    }
 }
 
 impl<'a> EventBody<'a> {
@@ -73,7 +27,7 @@ impl<'a> EventBody<'a> {
     #[inline(always)]
     pub fn name(&mut self, name: Text<'_>) -> &mut Self {
         match name {
-            Text::Iid(iid) => self.reference(Reference::name(iid)),
+            Text::Iid(iid) => self.piece(Piece::name(iid)),
             Text::Inline(text) => self.text(track_event::NAME, text),
         }
     }
@@ -82,15 +36,15 @@ impl<'a> EventBody<'a> {
     #[inline(always)]
     pub fn category(&mut self, category: Text<'_>) -> &mut Self {
         match category {
-            Text::Iid(iid) => self.reference(Reference::category(iid)),
+            Text::Iid(iid) => self.piece(Piece::category(iid)),
             Text::Inline(text) => self.text(track_event::CATEGORIES, text),
         }
     }
 
     /// [`name`](Self::name) or [`category`](Self::category), made beforehand.
     #[inline(always)]
-    pub fn reference(&mut self, reference: Reference) -> &mut Self {
-        let (bytes, len) = reference.piece();
+    pub fn piece(&mut self, piece: Piece) -> &mut Self {
+        let (bytes, len) = piece.split();
         wire::append(self.out, bytes.to_le_bytes(), len);
         self
     }
@@ -183,98 +137,6 @@ impl<'a> EventBody<'a> {
     }
 }
 
-impl<'a> ShortBody<'a> {
-    /// What the longest call below writes: an argument, of 2 bytes, 6 of its name, 1 of its tag and
-    /// 5 of its value, the last in a piece of 8.
-    const LONGEST: usize = 16;
-
-    /// Appends to `out`, making room for as many of the calls below as `calls` says.
-    #[inline(always)]
-    pub fn new(out: &'a mut Vec<u8>, calls: usize) -> Self {
-        Self { spot: Spot::new(out, Self::LONGEST * calls) }
-    }
-
-    #[inline(always)]
-    fn check_room(&self) {
-        assert!(self.spot.room() >= Self::LONGEST, "more calls than room was made for");
-    }
-
-    /// The name or a category.
-    ///
-    /// # Panics
-    ///
-    /// As every method here, if called more often than there was room made for.
-    #[inline(always)]
-    pub fn reference(self, reference: Reference) -> Self {
-        self.check_room();
-        let (bytes, len) = reference.piece();
-        // SAFETY: there is room for LONGEST ≥ 8 bytes, and references have at most 6.
-        Self { spot: unsafe { self.spot.piece(bytes, len) } }
-    }
-
-    /// A debug annotation with an unsigned value (`uint_value`).
-    ///
-    /// # Panics
-    ///
-    /// As [`reference`](Self::reference).
-    #[inline(always)]
-    pub fn small_uint(self, name: Reference, value: u32) -> Self {
-        self.varint(name, debug_annotation::UINT_VALUE, u64::from(value))
-    }
-
-    /// A debug annotation with a signed value that is not negative (`int_value`).
-    ///
-    /// # Panics
-    ///
-    /// As [`reference`](Self::reference).
-    #[inline(always)]
-    pub fn small_int(self, name: Reference, value: u32) -> Self {
-        self.varint(name, debug_annotation::INT_VALUE, u64::from(value))
-    }
-
-    #[inline(always)]
-    fn varint(self, name: Reference, field: u32, value: u64) -> Self {
-        const ANNOTATION: u64 =
-            wire::short_tag(track_event::DEBUG_ANNOTATIONS, wire::LENGTH_DELIMITED) as u64;
-        self.check_room();
-        let (name, name_len) = name.piece();
-        let (value, value_len) = wire::packed_small_varint(value);
-        let tag = u64::from(wire::short_tag(field, wire::VARINT));
-        let len = (name_len + 1 + value_len) as u64;
-        // SAFETY: there is room for LONGEST = 16 bytes; this takes at most 2 + 6 = 8 of them.
-        let spot = unsafe { self.spot.piece(ANNOTATION | len << 8 | name << 16, 2 + name_len) };
-        // SAFETY: 8 are left; `value` is a varint of 32 bits, at most 5 bytes.
-        Self { spot: unsafe { spot.piece(tag | value << 8, 1 + value_len) } }
-    }
-
-    /// `double_counter_value`
-    ///
-    /// # Panics
-    ///
-    /// As [`reference`](Self::reference).
-    #[inline(always)]
-    pub fn double_counter(self, value: f64) -> Self {
-        const TAG: u64 = (track_event::DOUBLE_COUNTER_VALUE << 3 | wire::FIXED64) as u64;
-        self.check_room();
-        // SAFETY: there is room for LONGEST = 16 bytes, of which 2 are taken here and 8 below.
-        let spot = unsafe { self.spot.piece((TAG & 0x7F | 0x80) | (TAG >> 7) << 8, 2) };
-        // SAFETY: 14 are left.
-        Self { spot: unsafe { spot.piece(value.to_bits(), 8) } }
-    }
-
-    /// Completes what was appended.
-    #[inline(always)]
-    pub fn finish(self) {
-        self.spot.settle();
-    }
-}
-
-impl fmt::Debug for ShortBody<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ShortBody").finish_non_exhaustive()
-    }
-}
-
 /// A place in a source file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SourceLocation<'a> {
@@ -299,7 +161,6 @@ impl SourceLocation<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn flows_are_fixed64_each_with_a_tag_of_its_own() {
@@ -327,29 +188,6 @@ mod tests {
         #[expect(clippy::cast_precision_loss, reason = "what is expected")]
         let rounded = u64::MAX as f64;
         assert_eq!(bytes(Scalar::Uint(u64::MAX)), bytes(Scalar::Double(rounded)));
-    }
-
-    proptest! {
-        #[test]
-        fn a_short_body_is_the_plain_one(name in 1u32.., key in 1u32.., bits in 0u32..32, seed: u32) {
-            let value = seed >> bits;
-            let (name, key) = (Iid::for_test(name), Iid::for_test(key));
-            let (mut fast, mut plain) = (vec![], vec![]);
-            ShortBody::new(&mut fast, 5)
-                .reference(Reference::name(name))
-                .reference(Reference::category(key))
-                .small_uint(Reference::annotation(key), value)
-                .small_int(Reference::annotation(key), value)
-                .double_counter(f64::from(value))
-                .finish();
-            EventBody::new(&mut plain)
-                .name(Text::Iid(name))
-                .category(Text::Iid(key))
-                .annotation(Text::Iid(key), Scalar::Uint(value.into()))
-                .annotation(Text::Iid(key), Scalar::Int(value.into()))
-                .counter(Scalar::Double(value.into()));
-            prop_assert_eq!(fast, plain);
-        }
     }
 
     #[test]

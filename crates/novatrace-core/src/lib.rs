@@ -42,6 +42,7 @@ mod clock;
 mod event;
 pub mod header;
 mod intern;
+mod piece;
 pub mod schema;
 mod sequence;
 mod track;
@@ -49,8 +50,9 @@ mod wire;
 
 pub use annotation::{Annotations, Budget, Limits, Scalar, Shape};
 pub use clock::{ClockId, MAX_TIMESTAMP_NS};
-pub use event::{EventBody, Reference, ShortBody, SourceLocation};
+pub use event::{EventBody, SourceLocation};
 pub use intern::{Iid, Kind, Symbols, Text};
+pub use piece::{Piece, ShortBody};
 pub use schema::EventType;
 pub use sequence::{ExplicitTrack, Sequence, SequenceId, Timestamps};
 pub use track::{

@@ -140,6 +140,13 @@ impl Sequence {
         self.trailer = bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     }
 
+    /// What its packets are marked with.
+    #[must_use]
+    #[inline]
+    pub fn id(&self) -> SequenceId {
+        self.id
+    }
+
     /// The latest time written, in ns.
     #[must_use]
     pub fn last_ns(&self) -> u64 {
@@ -287,7 +294,7 @@ impl Sequence {
 
     /// Ends the innermost slice that is open on the track. Has neither name nor category: one that
     /// differs from the begin's would leave the slice open, with no word about it.
-    #[inline]
+    #[inline(always)]
     pub fn end(&mut self, out: &mut Vec<u8>, ns: u64, track: Option<&ExplicitTrack>) {
         const EVENT: u64 =
             TRACK_EVENT_TAG | 2 << 8 | TYPE_TAG << 16 | (EventType::SliceEnd as u64) << 24;

@@ -194,6 +194,13 @@ impl Ring {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
     }
 
+    /// The record that an `Aside` stands for.
+    #[cold]
+    fn take_aside(&self) -> Box<[u64]> {
+        let record = self.aside.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        record.expect("put there before its marker was published")
+    }
+
     #[cold]
     fn after_close(&self, end: u64) -> Result<bool, Closed> {
         loop {
@@ -268,37 +275,37 @@ impl Drain {
     }
 
     /// Hands each published record to `with`, in order. Returns whether there were any.
+    #[inline]
     pub(crate) fn take(&mut self, mut with: impl FnMut(&[u64])) -> bool {
-        let worker = &self.0.worker.0;
+        let ring = &*self.0;
+        let worker = &ring.worker.0;
         let begin = worker.head.load(Ordering::Relaxed);
         // What is published after the close was refused.
         let last = worker.final_tail.load(Ordering::Relaxed);
-        let end = self.0.owner.0.tail.load(Ordering::Acquire).min(last);
-        let batch = self.0.capacity() / 8;
+        let end = ring.owner.0.tail.load(Ordering::Acquire).min(last);
+        let batch = ring.capacity() / 8;
         let (mut position, mut given_back) = (begin, begin);
         while position < end {
-            let place = position & self.0.mask;
+            let place = position & ring.mask;
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
             // only after `head` has passed it, which only this `Drain` moves.
-            let first = unsafe { *self.0.words[cast(place)].get() };
+            let first = unsafe { *ring.words[cast(place)].get() };
             if first & 0xFF == Kind::Skip as u64 {
-                position += self.0.capacity() - place;
+                position += ring.capacity() - place;
                 continue;
             }
             // SAFETY: as above; every record has at least two words, contiguous.
-            let len = unsafe { *self.0.words[cast(place + 1)].get() } & u64::from(u32::MAX);
-            let words = self.0.words[cast(place)..cast(place + len)].as_ptr();
+            let len = unsafe { *ring.words[cast(place + 1)].get() } & u64::from(u32::MAX);
+            let words = ring.words[cast(place)..cast(place + len)].as_ptr();
             // SAFETY: the range was just checked, and lies in `head..tail` as above.
-            let record =
+            let mut record =
                 unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
+            let aside;
             if first & 0xFF == Kind::Aside as u64 {
-                let mut aside = self.0.aside.lock().unwrap_or_else(PoisonError::into_inner);
-                let record = aside.pop_front();
-                drop(aside);
-                with(&record.expect("put there before its marker was published"));
-            } else {
-                with(record);
+                aside = ring.take_aside();
+                record = &aside;
             }
+            with(record);
             position += len;
             if position - given_back >= batch {
                 self.give_back(position);

@@ -1,10 +1,11 @@
 //! From a record to the body of its event: texts become numbers, values their fields.
 
 use novatrace_core::{
-    Annotations, EventBody, Iid, Kind, Limits, Reference, Scalar, Sequence, Shape, ShortBody,
-    SourceLocation, Symbols, Text,
+    Annotations, EventBody, Iid, Kind, Limits, Piece, Scalar, Sequence, Shape, SourceLocation,
+    Symbols, Text,
 };
 
+use super::forms::{Form, Forms};
 use super::output::Output;
 use crate::name::Name;
 use crate::record::{HAS_CATEGORY, HEAD_WORDS, NAME_IS_TEXT, Tag, text, text_words};
@@ -14,21 +15,12 @@ use crate::record::{HAS_CATEGORY, HEAD_WORDS, NAME_IS_TEXT, Tag, text, text_word
 pub(crate) struct Dictionary {
     symbols: Symbols<foldhash::fast::FixedState>,
     /// By [`Name::id`].
-    names: Vec<Known>,
+    names: Vec<Option<Iid>>,
+    forms: Forms,
     default_category: Option<Name>,
     limits: Limits,
     seen: SeenOnce,
     location: String,
-}
-
-/// How events refer to a [`Name`].
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    /// `None` before the name's first use.
-    iid: Option<Iid>,
-    name: Reference,
-    category: Reference,
-    annotation: Reference,
 }
 
 /// Recognises texts that come a second time: a table of hashes, each of which the next overwrites.
@@ -77,6 +69,7 @@ impl Dictionary {
         Self {
             symbols: Symbols::with_hasher(hasher, Symbols::DEFAULT_MAX_TEXTS),
             names: Vec::new(),
+            forms: Forms::default(),
             default_category,
             limits,
             seen: SeenOnce(Box::new([0; 1024])),
@@ -89,15 +82,14 @@ impl Dictionary {
         EventBody::name_in(body, &self.symbols).unwrap_or_default()
     }
 
-    #[inline(always)]
-    fn name(&mut self, id: u32, kind: Kind, place: &mut Place<'_>) -> (Iid, &Known) {
-        let index = id as usize;
-        let iid = match self.names.get(index) {
-            Some(&Known { iid: Some(iid), .. }) => iid,
+    #[inline]
+    fn name(&mut self, id: u32, kind: Kind, place: &mut Place<'_>) -> Iid {
+        let iid = match self.names.get(id as usize) {
+            Some(&Some(iid)) => iid,
             _ => self.first_use(id),
         };
         place.define(&self.symbols, kind, iid);
-        (iid, &self.names[index])
+        iid
     }
 
     #[cold]
@@ -105,17 +97,11 @@ impl Dictionary {
     fn first_use(&mut self, id: u32) -> Iid {
         let text = Name::from_id(id).map_or("", Name::as_str);
         let iid = self.symbols.intern_always(text);
-        let known = Known {
-            iid: Some(iid),
-            name: Reference::name(iid),
-            category: Reference::category(iid),
-            annotation: Reference::annotation(iid),
-        };
         let index = id as usize;
         if self.names.len() <= index {
-            self.names.resize(index + 1, Known { iid: None, ..known });
+            self.names.resize(index + 1, None);
         }
-        self.names[index] = known;
+        self.names[index] = Some(iid);
         iid
     }
 
@@ -145,70 +131,65 @@ impl Dictionary {
     /// Appends the body of the slice or instant that `record` is.
     #[inline(always)]
     pub(crate) fn body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
+        if !self.forms.write(record, place.sequence.id(), body) {
+            self.plain_body(record, body, place);
+        }
+    }
+
+    /// [`body`](Self::body) of an event that is the first of its form, or has none.
+    #[inline(never)]
+    fn plain_body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
         let flags = record[0].to_le_bytes()[1];
         let name_id = (record[1] >> 32) as u32;
-        let mut items = &record[HEAD_WORDS..];
-        if flags & NAME_IS_TEXT != 0 {
-            return self.general_body(flags, items, body, place);
-        }
-        // Name, category, and an argument for each word.
-        let mut short = ShortBody::new(body, 2 + items.len());
-        short = short.reference(self.name(name_id, Kind::EventName, place).1.name);
+        let mut items = Reader { words: &record[HEAD_WORDS..] };
+        let name = if flags & NAME_IS_TEXT != 0 {
+            self.text(items.first_text(), Kind::EventName, place)
+        } else {
+            Text::Iid(self.name(name_id, Kind::EventName, place))
+        };
+        let mut event = EventBody::new(body);
+        event.name(name);
         if flags & HAS_CATEGORY == 0
             && let Some(category) = self.default_category
         {
-            short = short.reference(self.name(category.id(), Kind::Category, place).1.category);
+            let category = self.name(category.id(), Kind::Category, place);
+            event.category(Text::Iid(category));
         }
-        while let Some((&head, rest)) = items.split_first() {
-            let key = ((head >> 8) & 0xFF_FFFF) as u32;
-            let value = (head >> 32) as u32;
-            let is_unsigned = head & 0xFF == Tag::SmallUint as u64;
-            let is_positive = head & 0xFF == Tag::SmallInt as u64 && value < 1 << 31;
-            if key == 0 || !(is_unsigned || is_positive) {
-                break;
-            }
-            let name = self.name(key, Kind::AnnotationName, place).1.annotation;
-            short = if is_unsigned {
-                short.small_uint(name, value)
-            } else {
-                short.small_int(name, value)
-            };
-            items = rest;
-        }
-        short.finish();
-        if !items.is_empty() {
-            self.items(items, body, place);
-        }
-    }
-
-    /// [`body`](Self::body) of an event whose name is a text.
-    #[inline(never)]
-    fn general_body(
-        &mut self,
-        flags: u8,
-        items: &[u64],
-        body: &mut Vec<u8>,
-        place: &mut Place<'_>,
-    ) {
-        let mut items = Reader { words: items };
-        let name = items.first_text();
-        EventBody::new(body).name(self.text(name, Kind::EventName, place));
-        if flags & HAS_CATEGORY == 0
-            && let Some(category) = self.default_category
-        {
-            let category = self.name(category.id(), Kind::Category, place).1.category;
-            EventBody::new(body).reference(category);
-        }
-        self.items(items.words, body, place);
-    }
-
-    #[inline(never)]
-    fn items(&mut self, items: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
-        let mut items = Reader { words: items };
-        let mut body = EventBody::new(body);
         while let Some(item) = items.next() {
-            self.item(&item, &mut items, &mut body, place);
+            self.item(&item, &mut items, &mut event, place);
         }
+        if flags & NAME_IS_TEXT == 0
+            && let Some(form) = self.form(record)
+        {
+            self.forms.learn(form, place.sequence.id());
+        }
+    }
+
+    /// The form of a record whose texts are all known, if it has one.
+    fn form(&self, record: &[u64]) -> Option<Form> {
+        let iid = |id: u32| *self.names.get(id as usize)?;
+        let flags = record[0].to_le_bytes()[1];
+        let category = self.default_category.filter(|_| flags & HAS_CATEGORY == 0);
+        let name = Piece::name(iid((record[1] >> 32) as u32)?);
+        let lead = match category {
+            Some(category) => name.and(Piece::category(iid(category.id())?))?,
+            None => name,
+        };
+        let mut form = Form::new(record, lead)?;
+        let mut words = record[HEAD_WORDS..].iter();
+        while let Some(&head) = words.next() {
+            let (key, small) = (((head >> 8) & 0xFF_FFFF) as u32, (head >> 32) as u32);
+            match Tag::of(head)? {
+                Tag::Category => form.category(head, Piece::category(iid(small)?)),
+                Tag::SmallUint => form.uint(head, Piece::uint(iid(key)?)?),
+                Tag::SmallInt => form.int(head, Piece::int(iid(key)?)?),
+                Tag::Flow => words.next().and(form.flow(head, Piece::FLOW)),
+                Tag::FlowEnd => words.next().and(form.flow(head, Piece::TERMINATING_FLOW)),
+                Tag::Double => words.next().and(form.double(head, Piece::double(iid(key)?)?)),
+                _ => None,
+            }?;
+        }
+        Some(form)
     }
 
     fn item<'r>(
@@ -220,7 +201,7 @@ impl Dictionary {
     ) {
         match item.tag {
             Tag::Category => {
-                body.reference(self.name(item.small, Kind::Category, place).1.category);
+                body.category(Text::Iid(self.name(item.small, Kind::Category, place)));
             }
             Tag::CategoryText => {
                 body.category(self.text(items.text(item.small), Kind::Category, place));
@@ -244,7 +225,7 @@ impl Dictionary {
         match (item.key_text, item.key) {
             (Some(""), _) | (None, 0) => Text::Inline(""),
             (Some(text), _) => self.text(text, Kind::AnnotationName, place),
-            (None, id) => Text::Iid(self.name(id, Kind::AnnotationName, place).0),
+            (None, id) => Text::Iid(self.name(id, Kind::AnnotationName, place)),
         }
     }
 
@@ -267,7 +248,7 @@ impl Dictionary {
                 return;
             }
             Tag::NameValue => {
-                let (iid, _) = self.name(item.small, Kind::AnnotationString, place);
+                let iid = self.name(item.small, Kind::AnnotationString, place);
                 annotations.text(key, Text::Iid(iid));
                 return;
             }

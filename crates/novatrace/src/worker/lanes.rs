@@ -164,7 +164,7 @@ impl Lane {
                 self.written = self.ends.len();
             } else {
                 sequence.end(&mut out.batch, end, self.track.as_ref());
-                out.packet();
+                out.end();
             }
         }
     }

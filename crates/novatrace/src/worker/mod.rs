@@ -7,6 +7,7 @@
 //! ```
 
 mod decode;
+mod forms;
 mod lanes;
 mod link;
 mod output;

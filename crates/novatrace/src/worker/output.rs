@@ -52,6 +52,13 @@ impl Output {
         }
     }
 
+    /// Counts the end of a slice that has been appended to the batch. A batch is written by what
+    /// comes after it.
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        self.batch_packets += 1;
+    }
+
     /// Counts a packet that has been appended to the batch, and writes the batch if it is full.
     #[inline]
     pub(crate) fn packet(&mut self) {

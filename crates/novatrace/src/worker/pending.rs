@@ -173,7 +173,6 @@ impl Pending {
     pub(crate) fn push(&mut self, start: u64, end: u64, kind: EntryKind, body: usize) {
         let (body, len) = (offset(body), offset(self.new.bodies.len() - body));
         let entry = Entry { start, end, body, len, kind };
-        self.latest = self.latest.max(entry.key());
         self.open += usize::from(entry.is_open());
         self.new.push(entry);
     }
@@ -210,6 +209,7 @@ impl Pending {
     ///
     /// Unless `with_open`, nothing is written from the first open slice on: where it belongs is
     /// known only with its end.
+    #[inline]
     pub(crate) fn drain(
         &mut self,
         extent: Extent,
@@ -220,35 +220,39 @@ impl Pending {
             Extent::All => Some((u64::MAX, u64::MAX)),
             Extent::Window => self.watermark,
         };
-        self.watermark = Some(self.latest);
         self.old.sort();
         self.new.sort();
+        // Sorted, so that the last one is the latest.
+        self.latest = self.latest.max(self.new.last_key);
+        self.watermark = Some(self.latest);
         let is_held = self.open > 0 && !with_open;
         let early = self.new.entries.partition_point(|entry| Some(entry.key()) <= watermark);
-        if early == 0 && !is_held {
-            for entry in &self.old.entries {
-                self.open -= usize::from(entry.is_open());
-                write(entry, self.old.body(entry));
-            }
-            self.old.clear();
-            std::mem::swap(&mut self.old, &mut self.new);
-            return;
+        let is_ascending = early == 0 && !is_held;
+        if !is_ascending {
+            self.old.take_from(&self.new, &self.new.entries);
+            self.new.clear();
+            self.old.sort();
         }
-        self.old.take_from(&self.new, &self.new.entries);
-        self.new.clear();
-        self.old.sort();
         let entries = &self.old.entries;
-        let mut end = entries.partition_point(|entry| Some(entry.key()) <= watermark);
-        if is_held && let Some(open) = entries.iter().position(Entry::is_open) {
-            end = end.min(open);
+        let mut end = entries.len();
+        if !is_ascending {
+            end = entries.partition_point(|entry| Some(entry.key()) <= watermark);
+            if is_held && let Some(open) = entries.iter().position(Entry::is_open) {
+                end = end.min(open);
+            }
         }
         for entry in &entries[..end] {
             self.open -= usize::from(entry.is_open());
             write(entry, self.old.body(entry));
         }
-        self.spare.take_from(&self.old, &entries[end..]);
-        self.old.clear();
-        std::mem::swap(&mut self.old, &mut self.spare);
+        if is_ascending {
+            self.old.clear();
+            std::mem::swap(&mut self.old, &mut self.new);
+        } else {
+            self.spare.take_from(&self.old, &entries[end..]);
+            self.old.clear();
+            std::mem::swap(&mut self.old, &mut self.spare);
+        }
     }
 
     /// Gives back the memory of a track that has fallen silent.

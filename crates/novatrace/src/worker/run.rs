@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
-    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, Scalar, Sequence,
+    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, Piece, Scalar, Sequence,
     SequenceId, ShortBody, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
 };
 use novatrace_sink::Sink;
@@ -27,8 +27,9 @@ use crate::record::{Drain, HEAD_WORDS, Kind};
 /// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
 /// and take some 8 bytes an event more.
 const OWN_SEQUENCES: usize = 126;
-/// Records after which there is a drain, whatever the window: 16 MiB.
-const MAX_WORDS_PER_DRAIN: usize = 2 << 20;
+/// A record of so many words counts as two events of the window, of twice as many as three, so
+/// that the window bounds memory: 1 KiB an event.
+const WORDS_PER_EVENT: usize = 128;
 /// Bodies that open slices may hold back.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 /// How long the worker waits at most for a ring to fill.
@@ -82,8 +83,9 @@ struct Worker<'l> {
     /// What the last drain left.
     pending_events: usize,
     pending_bytes: usize,
-    events_since_drain: usize,
-    words_since_drain: usize,
+    events_since_drain: u64,
+    /// What is left of the window.
+    window_left: usize,
     /// Ends that came before their begins, through another thread's ring: by open slice.
     early_ends: HashMap<u64, u64>,
     counts: Stats,
@@ -111,7 +113,7 @@ impl<'l> Worker<'l> {
             pending_events: 0,
             pending_bytes: 0,
             events_since_drain: 0,
-            words_since_drain: 0,
+            window_left: config.window,
             early_ends: HashMap::new(),
             counts: Stats::default(),
         }
@@ -169,10 +171,9 @@ impl<'l> Worker<'l> {
         };
         let row = (head >> 32) as u32;
         let Some(kind) = Kind::of(head) else { return };
-        if !matches!(self.tracks.get(row as usize), Some(Some(_))) {
-            self.first_event(row);
-        }
-        let Some(Some(track)) = self.tracks.get_mut(row as usize) else { return };
+        let Some(Some(track)) = self.tracks.get_mut(row as usize) else {
+            return self.first_record(row, record);
+        };
         let bodies = track.pending.bodies();
         let body = bodies.len();
         let (end, entry) = match kind {
@@ -180,14 +181,16 @@ impl<'l> Worker<'l> {
                 let sequence = &mut self.sequences[track.sequence];
                 let mut place = Place { sequence, out: &mut self.out };
                 self.dictionary.body(record, bodies, &mut place);
-                match kind {
-                    Kind::Slice => (word, EntryKind::Slice),
-                    Kind::Instant => (start, EntryKind::Instant),
-                    _ => (Entry::open_end(word), EntryKind::Slice),
+                if kind == Kind::Slice {
+                    (word, EntryKind::Slice)
+                } else if kind == Kind::Instant {
+                    (start, EntryKind::Instant)
+                } else {
+                    (Entry::open_end(word), EntryKind::Slice)
                 }
             }
             Kind::CountDouble => {
-                ShortBody::new(bodies, 1).double_counter(f64::from_bits(word)).finish();
+                ShortBody::new(bodies, 1).word(Piece::DOUBLE_COUNTER, word).finish();
                 (start, EntryKind::Counter)
             }
             Kind::CountInt => {
@@ -208,11 +211,19 @@ impl<'l> Worker<'l> {
             self.end(row, word, end);
         }
         self.events_since_drain += 1;
-        self.words_since_drain += record.len();
-        if self.events_since_drain > self.link.config.window
-            || self.words_since_drain > MAX_WORDS_PER_DRAIN
-        {
-            self.drain_window();
+        match self.window_left.checked_sub(1 + record.len() / WORDS_PER_EVENT) {
+            Some(left) => self.window_left = left,
+            None => self.drain_window(),
+        }
+    }
+
+    /// The first record of a row.
+    #[cold]
+    #[inline(never)]
+    fn first_record(&mut self, row: u32, record: &[u64]) {
+        self.first_event(row);
+        if matches!(self.tracks.get(row as usize), Some(Some(_))) {
+            self.record(record);
         }
     }
 
@@ -243,9 +254,9 @@ impl<'l> Worker<'l> {
     }
 
     fn drain(&mut self, extent: Extent, with_open: bool) {
-        self.counts.events += self.events_since_drain as u64;
+        self.counts.events += self.events_since_drain;
         self.events_since_drain = 0;
-        self.words_since_drain = 0;
+        self.window_left = self.link.config.window;
         self.pending_events = 0;
         self.pending_bytes = 0;
         for index in std::mem::take(&mut self.active) {
@@ -361,7 +372,7 @@ impl<'l> Worker<'l> {
 
     fn stats(&self) -> Stats {
         let (packets, bytes, dropped) = self.out.counts();
-        let events = self.counts.events + self.events_since_drain as u64;
+        let events = self.counts.events + self.events_since_drain;
         Stats { events, packets, bytes, dropped, ..self.counts }
     }
 }

@@ -1,0 +1,203 @@
+//! Events that say the same as one before but for their numbers: most do. Belongs here: recognising
+//! them, and writing their bodies from bytes made once. Does not: what an item means otherwise
+//! (`decode.rs`), byte layout.
+
+use novatrace_core::{Piece, SequenceId, ShortBody};
+
+use crate::record::HEAD_WORDS;
+
+/// Items beyond which an event has no form.
+const MAX_ITEMS: usize = 6;
+/// How many forms are kept; each is in the one place that its name and length say.
+const FORMS: usize = 1 << 10;
+
+/// What events of one name and length have in common.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C)] // What is read for every event first, and close together.
+pub(crate) struct Form {
+    /// The second word of their records: name and length.
+    key: u64,
+    /// Name and category.
+    lead: Piece,
+    len: u8,
+    values: [Value; MAX_ITEMS],
+    parts: [Part; MAX_ITEMS],
+}
+
+/// An item's bytes, and the bits of its head word that are always the same.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Part {
+    expected: u64,
+    piece: Piece,
+}
+
+/// The number that comes after a piece.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(u8)]
+enum Value {
+    None,
+    /// In the head word's high half.
+    Uint,
+    /// As `Uint`; not if negative.
+    Int,
+    /// In the next word.
+    Word,
+    /// As `Word`; not for NaN.
+    Double,
+}
+
+impl Value {
+    /// The bits of an item's head word that are always the same.
+    #[inline(always)]
+    const fn fixed(self) -> u64 {
+        const TAG_AND_KEY: u64 = 0xFFFF_FFFF;
+        const SIGN: u64 = 1 << 63;
+        match self {
+            Self::Uint => TAG_AND_KEY,
+            Self::Int => TAG_AND_KEY | SIGN,
+            Self::None | Self::Word | Self::Double => u64::MAX,
+        }
+    }
+}
+
+impl Form {
+    /// The form of events like `record`, to which its items are to be added. `None` if the name is
+    /// not registered.
+    pub(crate) fn new(record: &[u64], lead: Piece) -> Option<Self> {
+        let key = record[1];
+        let none = Part { expected: 0, piece: lead };
+        let (values, parts) = ([Value::None; MAX_ITEMS], [none; MAX_ITEMS]);
+        (key >> 32 != 0).then_some(Self { key, lead, len: 0, values, parts })
+    }
+
+    fn add(&mut self, head: u64, piece: Piece, value: Value) -> Option<()> {
+        let at = usize::from(self.len);
+        *self.values.get_mut(at)? = value;
+        self.parts[at] = Part { expected: head & value.fixed(), piece };
+        self.len += 1;
+        Some(())
+    }
+
+    /// A category of the event, whose head word is `head`.
+    pub(crate) fn category(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::None)
+    }
+
+    /// A flow.
+    pub(crate) fn flow(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::Word)
+    }
+
+    /// An unsigned number of 32 bits.
+    pub(crate) fn uint(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::Uint)
+    }
+
+    /// A signed number of 32 bits that is not negative.
+    pub(crate) fn int(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head & !(1 << 63), piece, Value::Int)
+    }
+
+    /// A double.
+    pub(crate) fn double(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::Double)
+    }
+
+    /// Appends the body of an event; false, and nothing, if it is not of this form.
+    #[inline(always)]
+    fn write(&self, record: &[u64], body: &mut Vec<u8>) -> bool {
+        let mut items = &record[HEAD_WORDS..];
+        let mut short = ShortBody::new(body, 1 + MAX_ITEMS).piece(self.lead);
+        let len = usize::from(self.len).min(MAX_ITEMS);
+        for (part, &value) in self.parts[..len].iter().zip(&self.values) {
+            let Some((&head, rest)) = items.split_first() else { return false };
+            items = rest;
+            if head & value.fixed() != part.expected {
+                return false;
+            }
+            short = match value {
+                Value::Uint | Value::Int => short.varint(part.piece, (head >> 32) as u32),
+                Value::None => short.piece(part.piece),
+                Value::Word | Value::Double => {
+                    let Some((&word, rest)) = items.split_first() else { return false };
+                    items = rest;
+                    if value == Value::Double && f64::from_bits(word).is_nan() {
+                        return false;
+                    }
+                    short.word(part.piece, word)
+                }
+            };
+        }
+        if !items.is_empty() {
+            return false;
+        }
+        short.finish();
+        true
+    }
+}
+
+/// A form, and where it may be used.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct Slot {
+    /// By number, the sequences that know every text of the form; 0 for an empty slot.
+    known_on: [u64; 2],
+    form: Form,
+}
+
+/// The forms that events had lately.
+#[derive(Debug)]
+pub(crate) struct Forms {
+    slots: Box<[Option<Slot>]>,
+    /// Events that had no form, to replace one only now and then where two share a slot.
+    misses: u32,
+}
+
+impl Default for Forms {
+    fn default() -> Self {
+        Self { slots: vec![None; FORMS].into_boxed_slice(), misses: 0 }
+    }
+}
+
+impl Forms {
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "below FORMS")]
+    fn place(key: u64) -> usize {
+        (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - FORMS.ilog2())) as usize
+    }
+
+    #[inline(always)]
+    fn bit(sequence: SequenceId) -> (usize, u64) {
+        let id = sequence.get();
+        ((id >> 6 & 1) as usize, 1 << (id & 63))
+    }
+
+    /// Appends the body of an event on `sequence`, if it is of a form that is known there.
+    #[inline(always)]
+    pub(crate) fn write(&self, record: &[u64], sequence: SequenceId, body: &mut Vec<u8>) -> bool {
+        let (word, bit) = Self::bit(sequence);
+        match &self.slots[Self::place(record[1])] {
+            Some(slot) if slot.form.key == record[1] && slot.known_on[word] & bit != 0 => {
+                slot.form.write(record, body)
+            }
+            _ => false,
+        }
+    }
+
+    /// Remembers a form all whose texts are known on `sequence`, one of 1 to 127.
+    pub(crate) fn learn(&mut self, form: Form, sequence: SequenceId) {
+        let (word, bit) = Self::bit(sequence);
+        let slot = &mut self.slots[Self::place(form.key)];
+        match slot {
+            Some(slot) if slot.form == form => slot.known_on[word] |= bit,
+            _ => {
+                self.misses = self.misses.wrapping_add(1);
+                if slot.is_none() || self.misses.is_multiple_of(8) {
+                    let mut known_on = [0; 2];
+                    known_on[word] = bit;
+                    *slot = Some(Slot { known_on, form });
+                }
+            }
+        }
+    }
+}
