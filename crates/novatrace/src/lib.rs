@@ -46,6 +46,7 @@
 mod error;
 mod generator;
 mod name;
+mod profile;
 mod record;
 mod sync;
 mod time;
@@ -60,9 +61,19 @@ pub use generator::{
 pub use name::{Label, Name};
 pub use novatrace_core::Limits;
 pub use novatrace_sink::{CreateError, FileSink, Sink};
+pub use profile::{
+    ClockSource, Counter, LiveTrack, Overflow, Report, Session, SessionBuilder, SpanGuard,
+    TrackSpan, flow, open, track,
+};
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
-pub use worker::Stats;
+pub use worker::{Loss, Stats};
 
 #[doc(hidden)]
 pub use record::{And, Items};
+
+/// What the macros expand to. Not API: it may change with any release.
+#[doc(hidden)]
+pub mod __macro_support {
+    pub use crate::profile::{AddDebug, AddSerialized, AddText, CallSite, LazyName, Said, Value};
+}

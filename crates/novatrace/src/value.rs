@@ -81,6 +81,11 @@ impl Spill {
         text_item(out, Tag::Text, function);
     }
 
+    /// Adds a text.
+    pub(crate) fn text(&mut self, label: Label<'_>, text: &str) {
+        Item::Text(label, text).write(self.buffer());
+    }
+
     /// Adds an item that its event's type has no place for.
     pub(crate) fn item(&mut self, item: Item<'_>) {
         item.write(self.buffer());

@@ -104,12 +104,18 @@ impl Default for TraceBuilder {
                 batch_packets: 1 << 14,
                 batch_bytes: 256 << 10,
                 batch_time: Duration::from_millis(100),
+                live: None,
             },
         }
     }
 }
 
 impl TraceBuilder {
+    /// For a live session, which has the same choices and more.
+    pub(crate) fn into_config(self) -> Config {
+        self.config
+    }
+
     /// A fact about the trace, shown in the viewer's info page; of equal keys the last is shown.
     pub fn attribute(mut self, key: &str, value: impl Into<Attribute>) -> Self {
         self.config.attributes.push((key.to_owned(), value.into()));

@@ -166,7 +166,7 @@ impl CounterTrack {
             }
             CounterValue::Double(value) => (Kind::CountDouble, value.to_bits()),
         };
-        let words = [record::head(kind, 0, self.0.index), HEAD_WORDS as u64, time, bits];
+        let words = [record::head(kind, 0, HEAD_WORDS, self.0.index), 0, time, bits];
         self.0.link.push_words(self.0.index, &words, || self.what())
     }
 

@@ -252,12 +252,7 @@ impl<'a, A: Items> Event<'a, A> {
             Label::Text(_) => 0,
         };
         let track = row.index;
-        let head = [
-            record::head(kind, flags, track),
-            words as u64 | u64::from(name_id) << 32,
-            start,
-            word,
-        ];
+        let head = [record::head(kind, flags, words, track), u64::from(name_id) << 32, start, word];
         let record = Record { head, name_text, items: &items, spill: spill.words() };
         match row.link.push(words, track, record) {
             Ok(()) => Ok(()),

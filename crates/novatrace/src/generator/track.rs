@@ -118,12 +118,8 @@ impl NormalTrack {
         }
         open_slices.close(self.0.index, id);
         drop(open_slices);
-        let words = [
-            record::head(record::Kind::End, 0, self.0.index),
-            record::HEAD_WORDS as u64,
-            end_ns,
-            id.0,
-        ];
+        let words =
+            [record::head(record::Kind::End, 0, record::HEAD_WORDS, self.0.index), 0, end_ns, id.0];
         self.0.link.push_words(self.0.index, &words, || {
             format!("the end of a slice on track `{}`", self.name())
         })

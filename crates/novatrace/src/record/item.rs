@@ -124,6 +124,7 @@ pub(crate) enum Item<'a> {
     Flow(u64),
     FlowEnd(u64),
     Argument(Label<'a>, Scalar),
+    Text(Label<'a>, &'a str),
 }
 
 /// The longest text that is copied: a record's length is counted in 32 bits.
@@ -149,6 +150,15 @@ fn cut_long(text: &str) -> &str {
 pub(crate) fn text_item(out: &mut impl Writer, tag: Tag, text: &str) {
     let text = cut(text);
     out.word(tag.head(0, text.len() as u32));
+    out.text(text);
+}
+
+/// A text that is an argument's value; `key` is its key as a name's id, or 0.
+#[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
+#[inline(always)]
+pub(crate) fn keyed_text(out: &mut impl Writer, key: u32, text: &str) {
+    let text = cut(text);
+    out.word(Tag::Text.head(key, text.len() as u32));
     out.text(text);
 }
 
@@ -212,6 +222,8 @@ impl Item<'_> {
             Self::Flow(_) | Self::FlowEnd(_) => 2,
             Self::Argument(Label::Name(_), value) => scalar_words(value),
             Self::Argument(Label::Text(text), value) => text_item_words(text) + scalar_words(value),
+            Self::Text(Label::Name(_), value) => text_item_words(value),
+            Self::Text(Label::Text(text), value) => text_item_words(text) + text_item_words(value),
         }
     }
 
@@ -225,6 +237,10 @@ impl Item<'_> {
             Self::Argument(label, value) => {
                 let key = key(out, label);
                 scalar(out, key, value);
+            }
+            Self::Text(label, value) => {
+                let key = key(out, label);
+                keyed_text(out, key, value);
             }
         }
     }

@@ -8,7 +8,7 @@ use novatrace_core::{
 use super::forms::{Form, Forms};
 use super::output::Output;
 use crate::name::Name;
-use crate::record::{HAS_CATEGORY, HEAD_WORDS, NAME_IS_TEXT, Tag, text, text_words};
+use crate::record::{HAS_CATEGORY, HEAD_WORDS, Tag, text, text_words};
 
 /// The numbers of a trace's texts.
 #[derive(Debug)]
@@ -34,6 +34,16 @@ impl SeenOnce {
         let slot = &mut self.0[(hash >> 54) as usize];
         std::mem::replace(slot, hash) == hash
     }
+}
+
+/// What the record of a slice or instant says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'r> {
+    /// `None` if the first item is the name as a text.
+    pub(crate) name: Option<Name>,
+    /// A category beside those among the items.
+    pub(crate) category: Option<Name>,
+    pub(crate) items: &'r [u64],
 }
 
 /// Where a text is to be known, and where that is written.
@@ -131,61 +141,64 @@ impl Dictionary {
     /// Appends the body of the slice or instant that `record` is.
     #[inline(always)]
     pub(crate) fn body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
-        if !self.forms.write(record, place.sequence.id(), body) {
-            self.plain_body(record, body, place);
+        let name = (record[1] >> 32) as u32;
+        let items = &record[HEAD_WORDS..];
+        if !self.forms.write(name, items, place.sequence.id(), body) {
+            let flags = record[0].to_le_bytes()[1];
+            let category = self.default_category.filter(|_| flags & HAS_CATEGORY == 0);
+            let said = Said { name: Name::from_id(name), category, items };
+            self.plain_body(said, body, place);
+            if let Some(form) = self.form(said) {
+                self.forms.learn(name, items, form, place.sequence.id());
+            }
         }
     }
 
-    /// [`body`](Self::body) of an event that is the first of its form, or has none.
+    /// Appends the body of an event that is the first of its form, or has none.
     #[inline(never)]
-    fn plain_body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
-        let flags = record[0].to_le_bytes()[1];
-        let name_id = (record[1] >> 32) as u32;
-        let mut items = Reader { words: &record[HEAD_WORDS..] };
-        let name = if flags & NAME_IS_TEXT != 0 {
-            self.text(items.first_text(), Kind::EventName, place)
-        } else {
-            Text::Iid(self.name(name_id, Kind::EventName, place))
+    pub(crate) fn plain_body(&mut self, said: Said<'_>, body: &mut Vec<u8>, place: &mut Place<'_>) {
+        let mut items = Reader { words: said.items };
+        let name = match said.name {
+            Some(name) => Text::Iid(self.name(name.id(), Kind::EventName, place)),
+            None => self.text(items.first_text(), Kind::EventName, place),
         };
         let mut event = EventBody::new(body);
         event.name(name);
-        if flags & HAS_CATEGORY == 0
-            && let Some(category) = self.default_category
-        {
+        if let Some(category) = said.category {
             let category = self.name(category.id(), Kind::Category, place);
             event.category(Text::Iid(category));
         }
         while let Some(item) = items.next() {
             self.item(&item, &mut items, &mut event, place);
         }
-        if flags & NAME_IS_TEXT == 0
-            && let Some(form) = self.form(record)
-        {
-            self.forms.learn(form, place.sequence.id());
+    }
+
+    /// Name and category of an event, if they are known and short.
+    pub(crate) fn lead(&self, said: Said<'_>) -> Option<Piece> {
+        let iid = |name: Name| *self.names.get(name.id() as usize)?;
+        let name = Piece::name(iid(said.name?)?);
+        match said.category {
+            Some(category) => name.and(Piece::category(iid(category)?)),
+            None => Some(name),
         }
     }
 
-    /// The form of a record whose texts are all known, if it has one.
-    fn form(&self, record: &[u64]) -> Option<Form> {
+    /// The form of an event whose texts are all known, if it has one.
+    pub(crate) fn form(&self, said: Said<'_>) -> Option<Form> {
         let iid = |id: u32| *self.names.get(id as usize)?;
-        let flags = record[0].to_le_bytes()[1];
-        let category = self.default_category.filter(|_| flags & HAS_CATEGORY == 0);
-        let name = Piece::name(iid((record[1] >> 32) as u32)?);
-        let lead = match category {
-            Some(category) => name.and(Piece::category(iid(category.id())?))?,
-            None => name,
-        };
-        let mut form = Form::new(record, lead)?;
-        let mut words = record[HEAD_WORDS..].iter();
+        let mut form = Form::new(self.lead(said)?);
+        let mut words = said.items.iter();
         while let Some(&head) = words.next() {
             let (key, small) = (((head >> 8) & 0xFF_FFFF) as u32, (head >> 32) as u32);
-            match Tag::of(head)? {
-                Tag::Category => form.category(head, Piece::category(iid(small)?)),
-                Tag::SmallUint => form.uint(head, Piece::uint(iid(key)?)?),
-                Tag::SmallInt => form.int(head, Piece::int(iid(key)?)?),
-                Tag::Flow => words.next().and(form.flow(head, Piece::FLOW)),
-                Tag::FlowEnd => words.next().and(form.flow(head, Piece::TERMINATING_FLOW)),
-                Tag::Double => words.next().and(form.double(head, Piece::double(iid(key)?)?)),
+            match Tag::of(head) {
+                Some(Tag::Category) => form.category(head, Piece::category(iid(small)?)),
+                Some(Tag::SmallUint) => form.uint(head, Piece::uint(iid(key)?)?),
+                Some(Tag::SmallInt) => form.int(head, Piece::int(iid(key)?)?),
+                Some(Tag::Flow) => words.next().and(form.flow(head, Piece::FLOW)),
+                Some(Tag::FlowEnd) => words.next().and(form.flow(head, Piece::TERMINATING_FLOW)),
+                Some(Tag::Double) => words.next().and(form.double(head, Piece::double(iid(key)?)?)),
+                // The word that makes the number of a live record's words even.
+                None if head == 0 && words.len() == 0 => break,
                 _ => None,
             }?;
         }

@@ -3,7 +3,7 @@
 
 use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
-    ChildOrdering, CounterDescriptor, ExplicitTrack, Merge, Sequence, SequenceId, Timestamps,
+    ChildOrdering, CounterDescriptor, ExplicitTrack, Gap, Merge, Sequence, SequenceId, Timestamps,
     TrackDescriptor, TrackKind, TrackUuid, Unit,
 };
 
@@ -15,6 +15,8 @@ use crate::generator;
 /// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
 /// and take some 8 bytes an event more.
 const OWN_SEQUENCES: usize = 126;
+/// The same in a live session, whose threads have ids of their own from 32 on.
+const OWN_SEQUENCES_LIVE: usize = 30;
 
 /// Writes the packets that a trace begins with.
 pub(crate) fn write_header(
@@ -43,9 +45,13 @@ pub(crate) fn write_header(
 #[derive(Debug)]
 pub(crate) struct Described {
     /// Whether a row has been described, by row.
-    is_described: Vec<bool>,
-    /// The uuid of row 0. Rows count up from it, lanes down.
+    done: Vec<bool>,
+    /// The uuid of row 0. Rows count up from it; lanes, threads and the process down.
     first_uuid: u64,
+    /// How many uuids below it are used.
+    used_below: u64,
+    /// What rows at the top belong to, in a live session.
+    process: Option<TrackUuid>,
 }
 
 impl Described {
@@ -55,27 +61,42 @@ impl Described {
         // hardly do, and a track that has to be named in its events costs 6 bytes there.
         #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
         let first_uuid = (uuid as u64 & ((1 << 34) - 1)) | 1 << 33;
-        Self { is_described: Vec::new(), first_uuid }
+        Self { done: Vec::new(), first_uuid, used_below: 0, process: None }
+    }
+
+    /// A uuid that no row has.
+    pub(crate) fn next_uuid(&mut self) -> TrackUuid {
+        self.used_below += 1;
+        TrackUuid(self.first_uuid - self.used_below)
+    }
+
+    /// The process, whose rows those at the top are from now on.
+    pub(crate) fn set_process(&mut self) -> TrackUuid {
+        let uuid = self.next_uuid();
+        self.process = Some(uuid);
+        uuid
     }
 
     /// Describes a row and those above it, and gives it its sequence: one of its own, which becomes
-    /// the last of `sequences`, or the first, which is shared.
+    /// the last of `sequences`, with a clock that starts at `start_ns`, or the first, which is shared.
     pub(crate) fn first_event(
         &mut self,
         rows: &Rows,
         index: u32,
+        start_ns: u64,
         sequences: &mut Vec<Sequence>,
         out: &mut Output,
     ) -> Track {
         let uuid = self.row(rows, index, &mut sequences[0], out);
         let name = rows.name(index);
-        if sequences.len() > OWN_SEQUENCES {
+        let own = if self.process.is_some() { OWN_SEQUENCES_LIVE } else { OWN_SEQUENCES };
+        if sequences.len() > own {
             return Track::new(name, 0, Some(ExplicitTrack::new(uuid)));
         }
         let number = u32::try_from(sequences.len() + 1).expect("at most 127");
         let id = SequenceId::new(number).expect("at least 2");
         let mut own = Sequence::new(id, Timestamps::Incremental);
-        own.start(&mut out.batch, Some(uuid));
+        own.start_at(&mut out.batch, start_ns, Some(uuid), Gap::None);
         out.packet();
         sequences.push(own);
         Track::new(name, sequences.len() - 1, None)
@@ -90,8 +111,8 @@ impl Described {
         out: &mut Output,
     ) -> TrackUuid {
         let uuid = TrackUuid(self.first_uuid + u64::from(index));
-        self.is_described.resize(self.is_described.len().max(index as usize + 1), false);
-        if !std::mem::replace(&mut self.is_described[index as usize], true) {
+        self.done.resize(self.done.len().max(index as usize + 1), false);
+        if !std::mem::replace(&mut self.done[index as usize], true) {
             let row = rows.settle(index);
             if let Some(parent) = row.parent {
                 self.row(rows, parent, shared, out);
@@ -101,16 +122,15 @@ impl Described {
         uuid
     }
 
-    /// Describes lane `number`, from 1, of all the trace's extra lanes: one of row `index`.
+    /// Describes another lane of row `index`.
     pub(crate) fn lane(
-        &self,
+        &mut self,
         rows: &Rows,
         index: u32,
-        number: u64,
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        let uuid = TrackUuid(self.first_uuid - number);
+        let uuid = self.next_uuid();
         self.write(&rows.settle(index), index, uuid, sequence, out);
         uuid
     }
@@ -143,7 +163,10 @@ impl Described {
         };
         let descriptor = TrackDescriptor {
             uuid,
-            parent: row.parent.map(|parent| TrackUuid(self.first_uuid + u64::from(parent))),
+            parent: match row.parent {
+                Some(parent) => Some(TrackUuid(self.first_uuid + u64::from(parent))),
+                None => self.process,
+            },
             name: &row.name,
             kind,
             child_ordering: Some(ChildOrdering::Explicit),

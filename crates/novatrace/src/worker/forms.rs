@@ -4,19 +4,15 @@
 
 use novatrace_core::{Piece, SequenceId, ShortBody};
 
-use crate::record::HEAD_WORDS;
-
 /// Items beyond which an event has no form.
 const MAX_ITEMS: usize = 6;
 /// How many forms are kept; each is in the one place that its name and length say.
 const FORMS: usize = 1 << 10;
 
-/// What events of one name and length have in common.
+/// What events that say the same but for their numbers have in common.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[repr(C)] // What is read for every event first, and close together.
 pub(crate) struct Form {
-    /// The second word of their records: name and length.
-    key: u64,
     /// Name and category.
     lead: Piece,
     len: u8,
@@ -61,13 +57,10 @@ impl Value {
 }
 
 impl Form {
-    /// The form of events like `record`, to which its items are to be added. `None` if the name is
-    /// not registered.
-    pub(crate) fn new(record: &[u64], lead: Piece) -> Option<Self> {
-        let key = record[1];
+    /// The form of events of that name and category, to which their items are to be added.
+    pub(crate) fn new(lead: Piece) -> Self {
         let none = Part { expected: 0, piece: lead };
-        let (values, parts) = ([Value::None; MAX_ITEMS], [none; MAX_ITEMS]);
-        (key >> 32 != 0).then_some(Self { key, lead, len: 0, values, parts })
+        Self { lead, len: 0, values: [Value::None; MAX_ITEMS], parts: [none; MAX_ITEMS] }
     }
 
     fn add(&mut self, head: u64, piece: Piece, value: Value) -> Option<()> {
@@ -103,10 +96,10 @@ impl Form {
         self.add(head, piece, Value::Double)
     }
 
-    /// Appends the body of an event; false, and nothing, if it is not of this form.
+    /// Appends the body of the event that says `items`, after which a word may follow that is 0; false,
+    /// and nothing, if it is not of this form.
     #[inline(always)]
-    fn write(&self, record: &[u64], body: &mut Vec<u8>) -> bool {
-        let mut items = &record[HEAD_WORDS..];
+    pub(crate) fn write(&self, mut items: &[u64], body: &mut Vec<u8>) -> bool {
         let mut short = ShortBody::new(body, 1 + MAX_ITEMS).piece(self.lead);
         let len = usize::from(self.len).min(MAX_ITEMS);
         for (part, &value) in self.parts[..len].iter().zip(&self.values) {
@@ -128,7 +121,7 @@ impl Form {
                 }
             };
         }
-        if !items.is_empty() {
+        if !matches!(items, [] | [0]) {
             return false;
         }
         short.finish();
@@ -142,6 +135,8 @@ impl Form {
 struct Slot {
     /// By number, the sequences that know every text of the form; 0 for an empty slot.
     known_on: [u64; 2],
+    /// Name and number of words of the events.
+    key: u64,
     form: Form,
 }
 
@@ -172,30 +167,43 @@ impl Forms {
         ((id >> 6 & 1) as usize, 1 << (id & 63))
     }
 
+    #[inline(always)]
+    fn key(name: u32, items: &[u64]) -> u64 {
+        items.len() as u64 | u64::from(name) << 32
+    }
+
     /// Appends the body of an event on `sequence`, if it is of a form that is known there.
     #[inline(always)]
-    pub(crate) fn write(&self, record: &[u64], sequence: SequenceId, body: &mut Vec<u8>) -> bool {
+    pub(crate) fn write(
+        &self,
+        name: u32,
+        items: &[u64],
+        sequence: SequenceId,
+        body: &mut Vec<u8>,
+    ) -> bool {
         let (word, bit) = Self::bit(sequence);
-        match &self.slots[Self::place(record[1])] {
-            Some(slot) if slot.form.key == record[1] && slot.known_on[word] & bit != 0 => {
-                slot.form.write(record, body)
+        let key = Self::key(name, items);
+        match &self.slots[Self::place(key)] {
+            Some(slot) if slot.key == key && slot.known_on[word] & bit != 0 => {
+                slot.form.write(items, body)
             }
             _ => false,
         }
     }
 
-    /// Remembers a form all whose texts are known on `sequence`, one of 1 to 127.
-    pub(crate) fn learn(&mut self, form: Form, sequence: SequenceId) {
+    /// Remembers the form of an event all whose texts are known on `sequence`, one of 1 to 127.
+    pub(crate) fn learn(&mut self, name: u32, items: &[u64], form: Form, sequence: SequenceId) {
         let (word, bit) = Self::bit(sequence);
-        let slot = &mut self.slots[Self::place(form.key)];
+        let key = Self::key(name, items);
+        let slot = &mut self.slots[Self::place(key)];
         match slot {
-            Some(slot) if slot.form == form => slot.known_on[word] |= bit,
+            Some(slot) if slot.key == key && slot.form == form => slot.known_on[word] |= bit,
             _ => {
                 self.misses = self.misses.wrapping_add(1);
                 if slot.is_none() || self.misses.is_multiple_of(8) {
                     let mut known_on = [0; 2];
                     known_on[word] = bit;
-                    *slot = Some(Slot { known_on, form });
+                    *slot = Some(Slot { known_on, key, form });
                 }
             }
         }

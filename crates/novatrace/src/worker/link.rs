@@ -14,6 +14,7 @@ use novatrace_sink::Sink;
 use super::row::Rows;
 use super::run;
 use super::stats::Stats;
+use super::threads::{Loss, NewThread, ThreadLink};
 use crate::error::{Error, ErrorKind};
 use crate::generator::Flows;
 use crate::generator::{Attribute, OpenSlices, Overlap};
@@ -34,7 +35,13 @@ pub(crate) struct Config {
     pub(crate) batch_packets: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) batch_time: Duration,
+    /// What a live session adds.
+    pub(crate) live: Option<LiveConfig>,
 }
+
+/// The choices of a live session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveConfig {}
 
 /// Tells the open slices of a trace apart; from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +59,11 @@ pub(crate) struct Link {
     last_open_id: AtomicU64,
     /// Made, and not yet taken over by the worker.
     rings: Mutex<Vec<Drain>>,
+    /// The same of live threads.
+    threads: Mutex<Vec<NewThread>>,
+    thread_report: Mutex<ThreadReport>,
+    /// The process that has the worker.
+    process: u32,
     rings_made: AtomicU64,
     worker: OnceLock<Thread>,
     /// The worker waits for its timer; a thread that fills a quarter of its ring wakes it.
@@ -103,6 +115,9 @@ impl Link {
             open_slices: Mutex::default(),
             last_open_id: AtomicU64::new(0),
             rings: Mutex::default(),
+            threads: Mutex::default(),
+            thread_report: Mutex::default(),
+            process: std::process::id(),
             rings_made: AtomicU64::new(0),
             worker: OnceLock::new(),
             is_asleep: AtomicBool::new(false),
@@ -146,13 +161,42 @@ impl Link {
         }
     }
 
+    /// Unique in the process, never 0.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// A ring for the calling thread of a live program, known to the worker; `None` when the trace is
+    /// finished.
+    pub(crate) fn attach_thread(&self, bytes: usize) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
+        let (ring, drain) = Ring::with_bytes(bytes);
+        let thread = Arc::new(ThreadLink::of_this_thread());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.control().is_closed {
+            return None;
+        }
+        threads.push(NewThread { drain, thread: Arc::clone(&thread) });
+        self.rings_made.fetch_add(1, Ordering::Release);
+        Some((ring, thread))
+    }
+
+    /// How many threads recorded, and which lost events; final after [`finish`](Self::finish).
+    pub(crate) fn thread_report(&self) -> (u64, Vec<Loss>) {
+        let report = self.thread_report.lock().unwrap_or_else(PoisonError::into_inner);
+        (report.threads, report.losses.clone())
+    }
+
     #[cold]
-    fn wake_if_asleep(&self) {
+    pub(crate) fn wake_if_asleep(&self) {
         // Pairs with the fence in `sleep`: either the worker sees the record, or this the flag.
         fence(Ordering::SeqCst);
         if self.is_asleep.load(Ordering::Relaxed) {
             self.wake();
         }
+    }
+
+    pub(crate) fn wake_now(&self) {
+        self.wake();
     }
 
     fn wake(&self) {
@@ -187,7 +231,17 @@ impl Link {
         self.control().first_error.get_or_insert(error);
     }
 
+    /// In a forked child nobody would answer.
+    fn check_process(&self) -> Result<(), Error> {
+        if std::process::id() == self.process {
+            Ok(())
+        } else {
+            Err(ErrorKind::Forked { parent: self.process }.into())
+        }
+    }
+
     pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.check_process()?;
         let mut control = self.control();
         if !control.is_done {
             control.flushes_asked += 1;
@@ -201,6 +255,7 @@ impl Link {
     }
 
     pub(crate) fn finish(&self) -> Result<Stats, Error> {
+        self.check_process()?;
         let mut control = self.control();
         control.finish_asked = true;
         self.wake();
@@ -237,42 +292,52 @@ impl Link {
         self.answered.notify_all();
     }
 
-    /// Adds rings made since `known`, and tells how many there have been.
-    pub(crate) fn new_rings(&self, known: &mut u64, rings: &mut Vec<Drain>) {
-        if self.rings_made.load(Ordering::Acquire) != *known {
-            let mut made = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-            *known += made.len() as u64;
-            rings.append(&mut made);
-        }
+    /// How many rings have ever been made.
+    pub(crate) fn rings_made(&self) -> u64 {
+        self.rings_made.load(Ordering::Acquire)
+    }
+
+    /// Takes over the rings that were made since it was asked last.
+    pub(crate) fn new_rings(&self, rings: &mut Vec<Drain>) {
+        rings.append(&mut self.rings.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// [`new_rings`](Self::new_rings) of live threads.
+    pub(crate) fn new_threads(&self) -> Vec<NewThread> {
+        std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Counts a thread that is over, and what it lost.
+    pub(crate) fn report_thread(&self, loss: Option<Loss>) {
+        let mut report = self.thread_report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.threads += 1;
+        report.losses.extend(loss);
     }
 
     /// Waits for the timer, a thread with much to drain, or a request.
-    pub(crate) fn sleep(&self, time: Duration, rings: &[Drain]) {
+    pub(crate) fn sleep(&self, time: Duration, is_idle: impl FnOnce() -> bool) {
         self.is_asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let asked = self.asked();
-        if !asked.flush && !asked.finish && rings.iter().all(Drain::is_empty) {
+        if !asked.flush && !asked.finish && is_idle() {
             std::thread::park_timeout(time);
         }
         self.is_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Refuses records from here on, and settles which came before; hands over the rings that the
-    /// worker does not know yet.
-    pub(crate) fn close(&self, known: &mut u64, rings: &mut Vec<Drain>) {
-        let mut made = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        *known += made.len() as u64;
-        rings.append(&mut made);
-        for ring in &*rings {
-            ring.begin_close();
-        }
+    /// From here on, rings are refused.
+    pub(crate) fn refuse_rings(&self) {
+        // Whoever has one of these locks has yet to look, or has made its ring.
+        let _rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let _threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         self.control().is_closed = true;
-        drop(made);
-        sync::heavy();
-        for ring in &*rings {
-            ring.finish_close();
-        }
     }
+}
+
+#[derive(Debug, Default)]
+struct ThreadReport {
+    threads: u64,
+    losses: Vec<Loss>,
 }
 
 impl Source for Arc<Link> {

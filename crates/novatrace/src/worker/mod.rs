@@ -11,13 +11,17 @@ mod describe;
 mod forms;
 mod lanes;
 mod link;
+mod live;
 mod output;
 mod pending;
 mod row;
 mod run;
 mod stats;
+mod threads;
 mod track;
 
-pub(crate) use link::{Config, Link, OpenId};
+pub(crate) use link::{Config, Link, LiveConfig, OpenId};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
+pub use threads::Loss;
+pub(crate) use threads::ThreadLink;

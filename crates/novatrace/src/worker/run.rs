@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use novatrace_core::{EventBody, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps};
+use novatrace_core::{
+    EventBody, ExplicitTrack, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps,
+};
 use novatrace_sink::Sink;
 
 use super::decode::{Dictionary, Place};
 use super::describe::{self, Described};
 use super::link::Link;
+use super::live::Live;
 use super::output::Output;
 use super::pending::{Entry, EntryKind, Extent};
 use super::stats::Stats;
@@ -19,6 +22,7 @@ use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
 use crate::generator::OpenSlices;
 use crate::record::{Drain, HEAD_WORDS, Kind};
+use crate::sync;
 
 /// A record of so many words counts as two events of the window, of twice as many as three, so
 /// that the window bounds memory: 1 KiB an event.
@@ -43,7 +47,7 @@ pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, 
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
         link.fail(ErrorKind::WorkerPanicked { message }.into());
-        link.close(&mut rings.known, &mut rings.all);
+        worker.close(&mut rings);
     }
     let stats = worker.stats();
     // The file is closed before anyone is told that it is complete.
@@ -52,33 +56,37 @@ pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, 
 }
 
 #[derive(Debug, Default)]
-struct Rings {
+pub(super) struct Rings {
     all: Vec<Drain>,
-    /// How many there have ever been.
+    /// How many have ever been made, those of live threads included.
     known: u64,
 }
 
 /// All that the worker knows.
-struct Worker<'l> {
-    link: &'l Link,
-    out: Output,
+pub(super) struct Worker<'l> {
+    pub(super) link: &'l Link,
+    pub(super) out: Output,
     /// The shared one first.
-    sequences: Vec<Sequence>,
-    dictionary: Dictionary,
+    pub(super) sequences: Vec<Sequence>,
+    pub(super) dictionary: Dictionary,
+    /// Of a live session.
+    pub(super) live: Option<Box<Live>>,
     /// By row; `None` for groups, and for rows without events.
     tracks: Vec<Option<Box<Track>>>,
-    described: Described,
+    pub(super) described: Described,
+    /// How samples of live threads name a counter, by row.
+    counter_tracks: Vec<Option<ExplicitTrack>>,
     /// Tracks with pending events.
     active: Vec<u32>,
     /// What the last drain left.
     pending_events: usize,
     pending_bytes: usize,
-    events_since_drain: u64,
+    pub(super) events_since_drain: u64,
     /// What is left of the window.
     window_left: usize,
     /// Ends that came before their begins, through another thread's ring: by open slice.
     early_ends: HashMap<u64, u64>,
-    counts: Stats,
+    pub(super) counts: Stats,
 }
 
 impl<'l> Worker<'l> {
@@ -87,13 +95,17 @@ impl<'l> Worker<'l> {
         let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
+        let mut described = Described::new(uuid);
+        let live = config.live.as_ref().map(|_| Box::new(Live::new(described.set_process())));
         Self {
             link,
             out,
             sequences: vec![shared],
             dictionary: Dictionary::new(config.default_category, config.limits),
             tracks: Vec::new(),
-            described: Described::new(uuid),
+            described,
+            counter_tracks: Vec::new(),
+            live,
             active: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
@@ -108,18 +120,21 @@ impl<'l> Worker<'l> {
         describe::write_header(&mut self.out, uuid, &self.link.config.attributes);
         self.sequences[0].start(&mut self.out.batch, None);
         self.out.packet();
+        self.start_live();
         let mut idle = 0;
         loop {
             // Asked first: what was recorded before the request is then in the rings.
             let asked = self.link.asked();
             if asked.finish {
-                self.link.close(&mut rings.known, &mut rings.all);
+                self.close(rings);
                 self.take_all(rings);
+                self.take_live();
                 self.finish();
                 return;
             }
-            self.link.new_rings(&mut rings.known, &mut rings.all);
-            let progress = self.take_all(rings);
+            self.new_rings(rings);
+            let mut progress = self.take_all(rings);
+            progress |= self.take_live();
             if asked.flush {
                 self.drain_all();
                 self.out.write();
@@ -133,9 +148,34 @@ impl<'l> Worker<'l> {
                 idle = 0;
             } else {
                 idle += 1;
-                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, &rings.all);
+                let live = self.live.as_deref();
+                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, || {
+                    rings.all.iter().all(Drain::is_empty) && live.is_none_or(Live::is_idle)
+                });
             }
         }
+    }
+
+    fn new_rings(&mut self, rings: &mut Rings) {
+        let made = self.link.rings_made();
+        if made != rings.known {
+            rings.known = made;
+            self.link.new_rings(&mut rings.all);
+            self.new_threads();
+        }
+    }
+
+    /// Refuses records from here on, and settles which came before.
+    fn close(&mut self, rings: &mut Rings) {
+        self.link.refuse_rings();
+        self.link.new_rings(&mut rings.all);
+        self.new_threads();
+        let live = self.live.as_deref();
+        rings.all.iter().for_each(Drain::begin_close);
+        live.inspect(|live| live.begin_close());
+        sync::heavy();
+        rings.all.iter().for_each(Drain::finish_close);
+        live.inspect(|live| live.finish_close());
     }
 
     fn take_all(&mut self, rings: &mut Rings) -> bool {
@@ -150,14 +190,20 @@ impl<'l> Worker<'l> {
     }
 
     #[inline(always)]
-    fn record(&mut self, record: &[u64]) {
-        let Some((&[head, _, start, word], _)) = record.split_first_chunk::<HEAD_WORDS>() else {
-            return;
-        };
+    pub(super) fn record(&mut self, record: &[u64]) {
+        if let Some(&[_, _, start, word]) = record.first_chunk::<HEAD_WORDS>() {
+            self.record_at(record, start, word);
+        }
+    }
+
+    /// An event of a row, with its times in nanoseconds: those of the record, or what they stand for.
+    #[inline(always)]
+    pub(super) fn record_at(&mut self, record: &[u64], start: u64, word: u64) {
+        let head = record[0];
         let row = (head >> 32) as u32;
         let Some(kind) = Kind::of(head) else { return };
         let Some(Some(track)) = self.tracks.get_mut(row as usize) else {
-            return self.first_record(row, record);
+            return self.first_record(row, record, start, word);
         };
         let bodies = track.pending.bodies();
         let body = bodies.len();
@@ -183,7 +229,7 @@ impl<'l> Worker<'l> {
                 (start, EntryKind::Counter)
             }
             Kind::End => return self.end(row, word, start),
-            Kind::Skip | Kind::Aside => return,
+            _ => return,
         };
         track.pending.push(start, end, entry, body);
         if !track.is_active {
@@ -205,15 +251,38 @@ impl<'l> Worker<'l> {
     /// The first record of a row.
     #[cold]
     #[inline(never)]
-    fn first_record(&mut self, row: u32, record: &[u64]) {
+    fn first_record(&mut self, row: u32, record: &[u64], start: u64, word: u64) {
         let rows = self.link.rows();
         if row < rows.len() {
             self.tracks.resize_with(rows.len() as usize, || None);
+            let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
             let (sequences, out) = (&mut self.sequences, &mut self.out);
-            let track = self.described.first_event(rows, row, sequences, out);
+            let track = self.described.first_event(rows, row, start_ns, sequences, out);
             self.tracks[row as usize] = Some(Box::new(track));
-            self.record(record);
+            self.record_at(record, start, word);
         }
+    }
+
+    /// How samples of live threads name a counter; described when first asked for.
+    pub(super) fn counter_track(&mut self, row: u32) -> Option<ExplicitTrack> {
+        let index = row as usize;
+        if let Some(&Some(track)) = self.counter_tracks.get(index) {
+            return Some(track);
+        }
+        let rows = self.link.rows();
+        if row >= rows.len() {
+            return None;
+        }
+        let uuid = self.described.row(rows, row, &mut self.sequences[0], &mut self.out);
+        let track = ExplicitTrack::new(uuid);
+        self.counter_tracks.resize(self.counter_tracks.len().max(index + 1), None);
+        self.counter_tracks[index] = Some(track);
+        Some(track)
+    }
+
+    /// Writes the events of a live session's rows that have waited for their turn.
+    pub(super) fn drain_live_rows(&mut self) {
+        self.drain(Extent::Window, false);
     }
 
     fn end(&mut self, track: u32, id: u64, end: u64) {
@@ -251,7 +320,7 @@ impl<'l> Worker<'l> {
         for index in std::mem::take(&mut self.active) {
             let row = index as usize;
             let Some(at) = &mut self.tracks[row] else { continue };
-            let (link, described, dictionary) = (self.link, &self.described, &self.dictionary);
+            let (link, described, dictionary) = (self.link, &mut self.described, &self.dictionary);
             let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
             at.drain(
                 extent,
@@ -262,7 +331,7 @@ impl<'l> Worker<'l> {
                     overlap: self.link.config.overlap,
                     new_lane: &mut |sequence, out| {
                         *lanes += 1;
-                        described.lane(link.rows(), index, *lanes, sequence, out)
+                        described.lane(link.rows(), index, sequence, out)
                     },
                     refused: &mut |kind| {
                         *refused += 1;
@@ -282,9 +351,10 @@ impl<'l> Worker<'l> {
     }
 
     fn finish(&mut self) {
+        let now = self.finish_live();
         let written = self.sequences.iter().map(Sequence::last_ns);
         let pending = self.tracks.iter().flatten().map(|track| track.last_ns());
-        let last_ns = written.chain(pending).max().unwrap_or(0);
+        let last_ns = written.chain(pending).chain(now).max().unwrap_or(0);
         let last = match self.link.config.open_slices {
             OpenSlices::Close => Some(last_ns),
             OpenSlices::Leave => None,

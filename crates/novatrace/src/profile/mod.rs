@@ -1,0 +1,26 @@
+//! Live recording: what a program does, timed as it does it. Belongs here: sessions, spans, instants,
+//! counters and flows of threads, and the clock. Does not: packets, order, files.
+
+mod args;
+mod clock;
+mod counter;
+mod exit;
+mod filter;
+mod flow;
+mod macros;
+mod session;
+mod site;
+mod span;
+mod thread;
+mod track;
+
+pub use args::{AddDebug, AddSerialized, AddText, Said, Value};
+pub use clock::ClockSource;
+pub(crate) use clock::{Clock, Timeline};
+pub use counter::Counter;
+pub use flow::flow;
+pub use session::{Overflow, Report, Session, SessionBuilder, open};
+pub use site::{CallSite, LazyName};
+pub(crate) use site::{SiteNames, site_names_from};
+pub use span::SpanGuard;
+pub use track::{LiveTrack, TrackSpan, track};
