@@ -42,7 +42,8 @@ fn w1(spans: u64) {
 #[inline(never)]
 fn w2(spans: u64) {
     for at in 0..spans / 16 {
-        let (number, double, text) = (black_box(at as i64), black_box(at as f64), black_box("fp16"));
+        let (number, double, text) =
+            (black_box(at as i64), black_box(at as f64), black_box("fp16"));
         four_deep!("a0" "a1" "a2" "a3", number = number, double = double, text = text);
         four_deep!("b0" "b1" "b2" "b3", number = number, double = double, text = text);
         four_deep!("c0" "c1" "c2" "c3", number = number, double = double, text = text);

@@ -75,5 +75,7 @@ pub use record::{And, Items};
 /// What the macros expand to. Not API: it may change with any release.
 #[doc(hidden)]
 pub mod __macro_support {
-    pub use crate::profile::{AddDebug, AddSerialized, AddText, CallSite, LazyName, Said, Value};
+    pub use crate::profile::{
+        AddDebug, AddSerialized, AddText, CallSite, LazyName, Said, SiteOn, Value,
+    };
 }

@@ -115,22 +115,32 @@ macro_rules! __site {
     (@ begin [$name:expr] [] {$category:expr} {$said:expr}) => {{
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new($name, $category);
-        if SITE.is_on() { SITE.begin($said) } else { $crate::SpanGuard::none() }
+        match SITE.on() {
+            ::core::option::Option::Some(site) => site.begin($said),
+            ::core::option::Option::None => $crate::SpanGuard::none(),
+        }
     }};
     (@ instant [$name:expr] [] {$category:expr} {$said:expr}) => {{
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new($name, $category);
-        if SITE.is_on() { SITE.instant($said) }
+        if let ::core::option::Option::Some(site) = SITE.on() {
+            site.instant($said);
+        }
     }};
     (@ begin [""] [$made:expr] {$category:expr} {$said:expr}) => {{
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new("", $category);
-        if SITE.is_on() { SITE.begin($said.named($made)) } else { $crate::SpanGuard::none() }
+        match SITE.on() {
+            ::core::option::Option::Some(site) => site.begin($said.named($made)),
+            ::core::option::Option::None => $crate::SpanGuard::none(),
+        }
     }};
     (@ instant [""] [$made:expr] {$category:expr} {$said:expr}) => {{
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new("", $category);
-        if SITE.is_on() { SITE.instant($said.named($made)) }
+        if let ::core::option::Option::Some(site) = SITE.on() {
+            site.instant($said.named($made));
+        }
     }};
 }
 

@@ -20,7 +20,7 @@ pub(crate) use clock::{Clock, Timeline};
 pub use counter::Counter;
 pub use flow::flow;
 pub use session::{Overflow, Report, Session, SessionBuilder, open};
-pub use site::{CallSite, LazyName};
+pub use site::{CallSite, LazyName, SiteOn};
 pub(crate) use site::{SiteNames, site_names_from};
 pub use span::SpanGuard;
 pub use track::{LiveTrack, TrackSpan, track};

@@ -93,21 +93,19 @@ impl CallSite {
         Self { switch: Switch::new(), name, category }
     }
 
-    /// Its number if it records.
+    /// The way to record here, if anything is to be recorded: a load and a branch.
     #[inline(always)]
-    pub(super) fn number(&'static self) -> Option<u32> {
+    pub fn on(&'static self) -> Option<SiteOn> {
         if cfg!(feature = "disabled") {
             return None;
         }
-        self.switch.number(|| registry().add_site(self))
-    }
-
-    /// Whether what comes is recorded: a load and a branch.
-    #[inline(always)]
-    pub fn is_on(&'static self) -> bool {
-        self.number().is_some()
+        self.switch.number(|| registry().add_site(self)).map(SiteOn)
     }
 }
+
+/// A call site that records.
+#[derive(Debug, Clone, Copy)]
+pub struct SiteOn(pub(super) u32);
 
 /// What a call site's events have in common.
 #[derive(Debug, Clone, Copy)]

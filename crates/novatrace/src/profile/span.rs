@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use super::args::Said;
-use super::site::CallSite;
+use super::site::SiteOn;
 use super::thread::{self, Token};
 use crate::record::{Items, Kind};
 
@@ -38,24 +38,18 @@ impl Drop for SpanGuard {
     }
 }
 
-impl CallSite {
+impl SiteOn {
     /// Begins a span.
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
-    pub fn begin<A: Items>(&'static self, said: Said<A>) -> SpanGuard {
-        let token = match self.number() {
-            Some(site) => thread::begin(site, &said),
-            None => 0,
-        };
-        SpanGuard { token, here: PhantomData }
+    pub fn begin<A: Items>(self, said: Said<A>) -> SpanGuard {
+        SpanGuard { token: thread::begin(self.0, &said), here: PhantomData }
     }
 
     /// Records an instant.
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
-    pub fn instant<A: Items>(&'static self, said: Said<A>) {
-        if let Some(site) = self.number() {
-            thread::event(Kind::LiveInstant, site, &said);
-        }
+    pub fn instant<A: Items>(self, said: Said<A>) {
+        thread::event(Kind::LiveInstant, self.0, &said);
     }
 }

@@ -2,7 +2,9 @@
 //! them, and writing their bodies from bytes made once. Does not: what an item means otherwise
 //! (`decode.rs`), byte layout.
 
-use novatrace_core::{Piece, SequenceId, ShortBody};
+use novatrace_core::{Piece, SequenceId, ShortBody, Text};
+
+use crate::record::{Tag, text, text_words};
 
 /// Items beyond which an event has no form.
 const MAX_ITEMS: usize = 6;
@@ -34,12 +36,23 @@ enum Value {
     None,
     /// In the head word's high half.
     Uint,
-    /// As `Uint`; not if negative.
+    /// As `Uint`, but signed.
     Int,
+    /// Whether the head word's tag is that of true.
+    Bool,
+    /// In the next word, to be written as a varint.
+    Wide,
     /// In the next word.
     Word,
     /// As `Word`; not for NaN.
     Double,
+    /// In the next words, as many as its length in the head word's high half says.
+    Text,
+}
+
+/// Decides how a text is written.
+pub(crate) trait Texts {
+    fn value<'a>(&mut self, text: &'a str) -> Text<'a>;
 }
 
 impl Value {
@@ -47,11 +60,11 @@ impl Value {
     #[inline(always)]
     const fn fixed(self) -> u64 {
         const TAG_AND_KEY: u64 = 0xFFFF_FFFF;
-        const SIGN: u64 = 1 << 63;
+        const _: () = assert!(Tag::False as u8 + 1 == Tag::True as u8 && Tag::False as u8 % 2 == 0);
         match self {
-            Self::Uint => TAG_AND_KEY,
-            Self::Int => TAG_AND_KEY | SIGN,
-            Self::None | Self::Word | Self::Double => u64::MAX,
+            Self::Uint | Self::Int | Self::Text => TAG_AND_KEY,
+            Self::Bool => u64::MAX - 1,
+            Self::None | Self::Word | Self::Wide | Self::Double => u64::MAX,
         }
     }
 }
@@ -86,9 +99,19 @@ impl Form {
         self.add(head, piece, Value::Uint)
     }
 
-    /// A signed number of 32 bits that is not negative.
+    /// A signed number of 32 bits.
     pub(crate) fn int(&mut self, head: u64, piece: Piece) -> Option<()> {
-        self.add(head & !(1 << 63), piece, Value::Int)
+        self.add(head, piece, Value::Int)
+    }
+
+    /// A number that needs a word.
+    pub(crate) fn wide(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::Wide)
+    }
+
+    /// True or false.
+    pub(crate) fn bool(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::Bool)
     }
 
     /// A double.
@@ -96,10 +119,20 @@ impl Form {
         self.add(head, piece, Value::Double)
     }
 
+    /// A text.
+    pub(crate) fn text(&mut self, head: u64, piece: Piece) -> Option<()> {
+        self.add(head, piece, Value::Text)
+    }
+
     /// Appends the body of the event that says `items`, after which a word may follow that is 0; false,
     /// and nothing, if it is not of this form.
     #[inline(always)]
-    pub(crate) fn write(&self, mut items: &[u64], body: &mut Vec<u8>) -> bool {
+    pub(crate) fn write(
+        &self,
+        mut items: &[u64],
+        body: &mut Vec<u8>,
+        texts: &mut impl Texts,
+    ) -> bool {
         let mut short = ShortBody::new(body, 1 + MAX_ITEMS).piece(self.lead);
         let len = usize::from(self.len).min(MAX_ITEMS);
         for (part, &value) in self.parts[..len].iter().zip(&self.values) {
@@ -109,15 +142,39 @@ impl Form {
                 return false;
             }
             short = match value {
-                Value::Uint | Value::Int => short.varint(part.piece, (head >> 32) as u32),
+                Value::Uint => short.varint(part.piece, (head >> 32) as u32),
+                Value::Int => match ((head >> 32) as u32).cast_signed() {
+                    value @ 0.. => short.varint(part.piece, value.cast_unsigned()),
+                    value => short.long_varint(part.piece, i64::from(value).cast_unsigned()),
+                },
+                Value::Bool => short.varint(part.piece, (head & 1) as u32),
                 Value::None => short.piece(part.piece),
-                Value::Word | Value::Double => {
+                Value::Text => {
+                    let text_len = (head >> 32) as usize;
+                    let Some((words, rest)) = items.split_at_checked(text_words(text_len)) else {
+                        return false;
+                    };
+                    items = rest;
+                    let text = text(words, text_len);
+                    if text_len > ShortBody::MAX_TEXT || text.as_bytes().contains(&0) {
+                        return false;
+                    }
+                    match texts.value(text) {
+                        Text::Iid(iid) => short.interned_text(part.piece, iid),
+                        Text::Inline(text) => short.text(part.piece, text, MAX_ITEMS),
+                    }
+                }
+                Value::Word | Value::Wide | Value::Double => {
                     let Some((&word, rest)) = items.split_first() else { return false };
                     items = rest;
                     if value == Value::Double && f64::from_bits(word).is_nan() {
                         return false;
                     }
-                    short.word(part.piece, word)
+                    if value == Value::Wide {
+                        short.long_varint(part.piece, word)
+                    } else {
+                        short.word(part.piece, word)
+                    }
                 }
             };
         }
@@ -180,12 +237,13 @@ impl Forms {
         items: &[u64],
         sequence: SequenceId,
         body: &mut Vec<u8>,
+        texts: &mut impl Texts,
     ) -> bool {
         let (word, bit) = Self::bit(sequence);
         let key = Self::key(name, items);
         match &self.slots[Self::place(key)] {
             Some(slot) if slot.key == key && slot.known_on[word] & bit != 0 => {
-                slot.form.write(items, body)
+                slot.form.write(items, body, texts)
             }
             _ => false,
         }

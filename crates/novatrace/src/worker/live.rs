@@ -342,7 +342,12 @@ impl Worker<'_> {
             }
             live.body.clear();
             if let Some(form) = form
-                && form.write(items, &mut live.body)
+                && self.dictionary.formed_body(
+                    form,
+                    items,
+                    &mut live.body,
+                    &mut Place { sequence: &mut book.sequence, out: &mut self.out },
+                )
             {
                 book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
                 self.events_since_drain += 1;
