@@ -60,7 +60,9 @@ impl Value {
     #[inline(always)]
     const fn fixed(self) -> u64 {
         const TAG_AND_KEY: u64 = 0xFFFF_FFFF;
-        const _: () = assert!(Tag::False as u8 + 1 == Tag::True as u8 && Tag::False as u8 % 2 == 0);
+        const _: () = assert!(
+            Tag::False as u8 + 1 == Tag::True as u8 && (Tag::False as u8).is_multiple_of(2)
+        );
         match self {
             Self::Uint | Self::Int | Self::Text => TAG_AND_KEY,
             Self::Bool => u64::MAX - 1,
