@@ -76,6 +76,6 @@ pub use record::{And, Items};
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
-        AddDebug, AddSerialized, AddText, CallSite, LazyName, Said, SiteOn, Value,
+        AddDebug, AddPlain, AddSerialized, CallSite, LazyName, Said, SiteOn, Value,
     };
 }

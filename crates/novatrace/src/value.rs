@@ -57,7 +57,7 @@ thread_local! {
 
 /// The tokens of one event's arguments; empty, and free, for events without any.
 #[derive(Debug, Default)]
-pub(crate) struct Spill(Vec<u64>);
+pub struct Spill(Vec<u64>);
 
 /// A buffer that one huge event has grown is not kept.
 const MAX_SPARE_WORDS: usize = 1 << 17;

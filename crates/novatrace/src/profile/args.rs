@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Debug};
+use std::sync::Arc;
 
-use novatrace_core::Limits;
+use novatrace_core::{Limits, Scalar};
 use serde::Serialize;
 
 use crate::FlowId;
@@ -12,71 +13,104 @@ use crate::name::{Label, Name};
 use crate::record::{And, Cursor, Item, Items, Tag, cut, text_item, text_words};
 use crate::value::{self, Spill};
 
-/// The arguments and flows of one event, as they are gathered by `trace!` and its kind.
+/// The arguments and flows of one event, as they are gathered by `trace!` and its kind: `items` are
+/// known by their types, and `rest` has words for those that are not.
 #[derive(Debug)]
 #[must_use = "it is recorded by a call site"]
-pub struct Said<A> {
+pub struct Said<A, R = NoRest> {
     pub(super) items: A,
-    pub(super) spill: Spill,
+    pub(super) rest: R,
+}
+
+/// Words beside an event's items.
+pub trait Rest {
+    /// The words.
+    #[doc(hidden)]
+    fn words(&self) -> &[u64];
+    #[doc(hidden)]
+    fn into_spill(self) -> Spill;
+}
+
+/// Nothing beside the items.
+#[derive(Debug, Clone, Copy)]
+pub struct NoRest;
+
+impl Rest for NoRest {
+    #[inline(always)]
+    fn words(&self) -> &[u64] {
+        &[]
+    }
+    #[inline(always)]
+    fn into_spill(self) -> Spill {
+        Spill::new()
+    }
+}
+
+impl Rest for Spill {
+    #[inline(always)]
+    fn words(&self) -> &[u64] {
+        self.words()
+    }
+    #[inline(always)]
+    fn into_spill(self) -> Spill {
+        self
+    }
 }
 
 impl Said<()> {
     /// Nothing yet.
     #[inline(always)]
     pub fn nothing() -> Self {
-        Self { items: (), spill: Spill::new() }
+        Self { items: (), rest: NoRest }
     }
 }
 
-impl<A: Items> Said<A> {
+impl<A: Items, R: Rest> Said<A, R> {
     #[inline(always)]
-    pub(super) fn and(self, item: Option<Item<'_>>) -> Said<And<'_, A>> {
-        Said { items: And { before: self.items, item }, spill: self.spill }
-    }
-
-    /// A flow that this event takes part in.
-    #[inline(always)]
-    pub fn flow<'a>(self, flow: FlowId) -> Said<And<'a, A>> {
-        self.and(Some(Item::Flow(flow.get())))
-    }
-
-    /// A flow that ends here.
-    #[inline(always)]
-    pub fn flow_end<'a>(self, flow: FlowId) -> Said<And<'a, A>> {
-        self.and(Some(Item::FlowEnd(flow.get())))
-    }
-
-    /// A text.
-    #[inline(always)]
-    pub fn text(self, key: Name, text: &str) -> Said<And<'_, A>> {
-        self.and(Some(Item::Text(Label::Name(key), text)))
+    pub(super) fn and(self, item: Option<Item<'_>>) -> Said<And<'_, A>, R> {
+        Said { items: And { before: self.items, item }, rest: self.rest }
     }
 
     /// Anything that is `Serialize`.
     #[inline(always)]
     pub fn serialized<'a, V: Serialize + ?Sized>(
-        mut self,
+        self,
         key: Name,
         value: &V,
-    ) -> Said<And<'a, A>> {
+    ) -> Said<And<'a, A>, Spill> {
         let key = Label::Name(key);
-        let scalar = match value::capture(&mut self.spill, Limits::default(), key, value) {
+        let mut spill = self.rest.into_spill();
+        let scalar = match value::capture(&mut spill, Limits::default(), key, value) {
             Ok(scalar) => scalar,
             Err(error) => {
-                self.spill.text(key, &format!("<{error}>"));
+                spill.text(key, &format!("<{error}>"));
                 None
             }
         };
-        self.and(scalar.map(|scalar| Item::Argument(key, scalar)))
+        let item = scalar.map(|scalar| Item::Argument(key, scalar));
+        Said { items: And { before: self.items, item }, rest: spill }
     }
 
     /// Anything that is `Debug`.
-    pub fn debug<'a, V: Debug + ?Sized>(mut self, key: Name, value: &V) -> Said<And<'a, A>> {
+    pub fn debug<V: Debug + ?Sized>(self, key: Name, value: &V) -> Said<A, Spill> {
         let mut text = String::new();
         // A `Debug` that fails has said something all the same.
         let _ = fmt::write(&mut text, format_args!("{value:?}"));
-        self.spill.text(Label::Name(key), &text);
-        self.and(None)
+        let mut spill = self.rest.into_spill();
+        spill.text(Label::Name(key), &text);
+        Said { items: self.items, rest: spill }
+    }
+
+    /// Flows that this event takes part in, or that end here.
+    #[inline(always)]
+    pub fn flows<F: IntoFlows>(self, flows: F, ends: bool) -> Said<Both<A, F::Items>, R> {
+        Said { items: Both(self.items, flows.items(ends)), rest: self.rest }
+    }
+
+    /// The name, for a call site that has none.
+    #[inline(always)]
+    pub fn named<N: AsRef<str> + ?Sized>(self, name: &N) -> Said<Both<MadeName<'_>, A>, R> {
+        Said { items: Both(MadeName(name.as_ref()), self.items), rest: self.rest }
     }
 }
 
@@ -95,88 +129,92 @@ impl Items for MadeName<'_> {
     }
 }
 
-impl<A: Items> Said<A> {
-    /// The name, for a call site that has none.
-    #[inline(always)]
-    pub fn named<N: AsRef<str> + ?Sized>(self, name: &N) -> Said<Both<MadeName<'_>, A>> {
-        Said { items: Both(MadeName(name.as_ref()), self.items), spill: self.spill }
-    }
-}
-
 /// All the words of an event's arguments.
 pub(super) struct Words<'s, A> {
     pub(super) items: &'s A,
-    pub(super) spill: &'s [u64],
+    pub(super) rest: &'s [u64],
 }
 
 impl<A: Items> Words<'_, A> {
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
-        self.items.words() + self.spill.len()
+        self.items.words() + self.rest.len()
     }
 
     #[inline(always)]
     pub(super) fn write(&self, out: &mut Cursor<'_>) {
         self.items.write(out);
-        out.words(self.spill);
+        out.words(self.rest);
     }
 }
 
-/// A value on its way to the method for its type: text, `Serialize`, or `Debug`, whichever comes
-/// first. The macros call `(&&&Value(&value)).add(said, key)`; method look-up then tries one
+/// A value on its way to the method for its type: number or text, `Serialize`, or `Debug`, whichever
+/// comes first. The macros call `(&&&Value(&value)).add(said, key)`; method look-up then tries one
 /// reference less with each of the traits below.
 #[derive(Debug)]
 pub struct Value<'v, T: ?Sized>(pub &'v T);
 
-/// Values that are texts.
-pub trait AddText<'v> {
+/// Values that are numbers or texts.
+pub trait AddPlain<'v> {
     /// Adds the value.
-    fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>>;
+    fn add<A: Items, R: Rest>(&self, said: Said<A, R>, key: Name) -> Said<And<'v, A>, R>;
 }
 
-macro_rules! texts {
-    ($($type:ty),*) => {$(
-        impl<'v> AddText<'v> for &&Value<'v, $type> {
+macro_rules! plain {
+    ($($type:ty: |$value:ident, $key:ident| $item:expr;)*) => {$(
+        impl<'v> AddPlain<'v> for &&Value<'v, $type> {
             #[inline(always)]
-            fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>> {
-                let text: &'v str = self.0.as_ref();
-                said.and(Some(Item::Text(Label::Name(key), text)))
+            fn add<A: Items, R: Rest>(&self, said: Said<A, R>, key: Name) -> Said<And<'v, A>, R> {
+                let ($value, $key) = (self.0, Label::Name(key));
+                said.and(Some($item))
             }
         }
     )*};
 }
 
-texts!(str, String, Box<str>, Cow<'_, str>, std::sync::Arc<str>);
-
-impl<'v> AddText<'v> for &&Value<'v, &str> {
-    #[inline(always)]
-    fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>> {
-        let text: &'v str = self.0;
-        said.and(Some(Item::Text(Label::Name(key), text)))
-    }
+plain! {
+    str: |text, key| Item::Text(key, text);
+    &str: |text, key| Item::Text(key, text);
+    String: |text, key| Item::Text(key, text);
+    Box<str>: |text, key| Item::Text(key, text);
+    Arc<str>: |text, key| Item::Text(key, text);
+    Cow<'_, str>: |text, key| Item::Text(key, text);
+    bool: |value, key| Item::Argument(key, Scalar::Bool(*value));
+    i8: |value, key| Item::Argument(key, Scalar::Int((*value).into()));
+    i16: |value, key| Item::Argument(key, Scalar::Int((*value).into()));
+    i32: |value, key| Item::Argument(key, Scalar::Int((*value).into()));
+    i64: |value, key| Item::Argument(key, Scalar::Int(*value));
+    isize: |value, key| Item::Argument(key, Scalar::Int(*value as i64));
+    u8: |value, key| Item::Argument(key, Scalar::Uint((*value).into()));
+    u16: |value, key| Item::Argument(key, Scalar::Uint((*value).into()));
+    u32: |value, key| Item::Argument(key, Scalar::Uint((*value).into()));
+    u64: |value, key| Item::Argument(key, Scalar::Uint(*value));
+    usize: |value, key| Item::Argument(key, Scalar::Uint(*value as u64));
+    f32: |value, key| Item::Argument(key, Scalar::Double((*value).into()));
+    f64: |value, key| Item::Argument(key, Scalar::Double(*value));
 }
 
 /// Values that are `Serialize`.
 pub trait AddSerialized<'v> {
     /// Adds the value.
-    fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>>;
+    fn add<A: Items, R: Rest>(&self, said: Said<A, R>, key: Name) -> Said<And<'v, A>, Spill>;
 }
 
 impl<'v, T: Serialize + ?Sized> AddSerialized<'v> for &Value<'v, T> {
     #[inline(always)]
-    fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>> {
+    fn add<A: Items, R: Rest>(&self, said: Said<A, R>, key: Name) -> Said<And<'v, A>, Spill> {
         said.serialized(key, self.0)
     }
 }
 
 /// Values that are `Debug`.
-pub trait AddDebug<'v> {
+pub trait AddDebug {
     /// Adds the value.
-    fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>>;
+    fn add<A: Items, R: Rest>(&self, said: Said<A, R>, key: Name) -> Said<A, Spill>;
 }
 
-impl<'v, T: Debug + ?Sized> AddDebug<'v> for Value<'v, T> {
-    fn add<A: Items>(&self, said: Said<A>, key: Name) -> Said<And<'v, A>> {
+impl<T: Debug + ?Sized> AddDebug for Value<'_, T> {
+    fn add<A: Items, R: Rest>(&self, said: Said<A, R>, key: Name) -> Said<A, Spill> {
         said.debug(key, self.0)
     }
 }
@@ -280,13 +318,5 @@ impl<A: Items, B: Items> Items for Both<A, B> {
     fn write(&self, out: &mut Cursor<'_>) {
         self.0.write(out);
         self.1.write(out);
-    }
-}
-
-impl<A: Items> Said<A> {
-    /// Flows that this event takes part in, or that end here.
-    #[inline(always)]
-    pub fn flows<F: IntoFlows>(self, flows: F, ends: bool) -> Said<Both<A, F::Items>> {
-        Said { items: Both(self.items, flows.items(ends)), spill: self.spill }
     }
 }

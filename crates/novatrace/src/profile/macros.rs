@@ -15,8 +15,8 @@
 /// The name is a literal, or any expression that is a `&str` or a `&String`: then it is copied with
 /// each span. After it come, in any order:
 ///
-/// - `key = value`: an argument. Texts, whatever is `serde::Serialize`, and whatever is `Debug`, in
-///   this order of preference. A key may be a literal: `"m · n" = 3`.
+/// - `key = value`: an argument. Numbers and texts, whatever is `serde::Serialize`, and whatever is `Debug`,
+///   in this order of preference. A key may be a literal: `"m · n" = 3`.
 /// - `category = "…"`: a literal; the module's path by default.
 /// - `flow_in`, `flow_out`, `flow_end`: a [`flow`](crate::flow()), an array or slice of them, or an
 ///   `Option`.
@@ -151,7 +151,7 @@ macro_rules! __argument {
         static KEY: $crate::__macro_support::LazyName =
             $crate::__macro_support::LazyName::new($key);
         #[allow(unused_imports, reason = "one of them is needed")]
-        use $crate::__macro_support::{AddDebug as _, AddSerialized as _, AddText as _};
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
         (&&&$crate::__macro_support::Value(&$value)).add($said, KEY.get())
     }};
 }

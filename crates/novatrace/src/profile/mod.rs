@@ -14,7 +14,7 @@ mod span;
 mod thread;
 mod track;
 
-pub use args::{AddDebug, AddSerialized, AddText, Said, Value};
+pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
 pub use clock::ClockSource;
 pub(crate) use clock::{Clock, Timeline};
 pub use counter::Counter;

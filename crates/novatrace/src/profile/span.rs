@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::args::Said;
+use super::args::{Rest, Said};
 use super::site::SiteOn;
 use super::thread::{self, Token};
 use crate::record::{Items, Kind};
@@ -42,14 +42,14 @@ impl SiteOn {
     /// Begins a span.
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
-    pub fn begin<A: Items>(self, said: Said<A>) -> SpanGuard {
+    pub fn begin<A: Items, R: Rest>(self, said: Said<A, R>) -> SpanGuard {
         SpanGuard { token: thread::begin(self.0, &said), here: PhantomData }
     }
 
     /// Records an instant.
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
-    pub fn instant<A: Items>(self, said: Said<A>) {
+    pub fn instant<A: Items, R: Rest>(self, said: Said<A, R>) {
         thread::event(Kind::LiveInstant, self.0, &said);
     }
 }

@@ -12,7 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::ptr;
 use std::sync::Arc;
 
-use super::args::{Said, Words};
+use super::args::{Rest, Said, Words};
 use super::clock;
 use super::session::{Full, Live};
 use super::site::registry;
@@ -55,6 +55,9 @@ impl Attached {
     fn let_go(self) {
         self.thread.end();
         self.ring.release();
+        drop(self.ring);
+        // The ring is for the next thread, soon.
+        self.live.link().wake_if_asleep();
     }
 }
 
@@ -104,8 +107,8 @@ const fn spare(open: u64) -> u64 {
 
 /// Begins a span of the call site `site`, if it can be recorded.
 #[inline(always)]
-pub(super) fn begin<A: Items>(site: u32, said: &Said<A>) -> Token {
-    let words = Words { items: &said.items, spill: said.spill.words() };
+pub(super) fn begin<A: Items, R: Rest>(site: u32, said: &Said<A, R>) -> Token {
+    let words = Words { items: &said.items, rest: said.rest.words() };
     let len = record_words(words.len());
     let head = head(Kind::LiveBegin, 0, len, site);
     LOCAL.with(|local| {
@@ -195,8 +198,8 @@ fn end_outer(local: &Local, token: Token, ticks: u64) {
 
 /// Records an instant, or whatever else takes no span to end.
 #[inline(always)]
-pub(super) fn event<A: Items>(kind: Kind, number: u32, said: &Said<A>) {
-    let words = Words { items: &said.items, spill: said.spill.words() };
+pub(super) fn event<A: Items, R: Rest>(kind: Kind, number: u32, said: &Said<A, R>) {
+    let words = Words { items: &said.items, rest: said.rest.words() };
     let len = record_words(words.len());
     let head = head(kind, 0, len, number);
     LOCAL.with(|local| {

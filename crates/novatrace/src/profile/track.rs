@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::args::Said;
+use super::args::{Rest, Said};
 use super::session::Live;
 use super::site::registry;
 use super::{clock, thread};
@@ -67,10 +67,10 @@ impl LiveTrack {
         self.trace_with(name, &Said::nothing())
     }
 
-    pub(super) fn trace_with<'a, A: Items>(
+    pub(super) fn trace_with<'a, A: Items, R: Rest>(
         &self,
         name: impl Into<Label<'a>>,
-        said: &Said<A>,
+        said: &Said<A, R>,
     ) -> TrackSpan {
         TrackSpan(self.row().map(|(live, row)| {
             let id = live.link().next_open_id().0;
@@ -128,7 +128,7 @@ impl fmt::Debug for TrackSpan {
 }
 
 /// Records an event of a row in the layout of the generator, with ticks for times.
-fn record<A: Items>(kind: Kind, row: u32, word: u64, name: Label<'_>, said: &Said<A>) {
+fn record<A: Items, R: Rest>(kind: Kind, row: u32, word: u64, name: Label<'_>, said: &Said<A, R>) {
     let name_id = match name {
         Label::Name(name) => u64::from(name.id()) << 32,
         Label::Text(_) => 0,
@@ -140,7 +140,7 @@ fn record<A: Items>(kind: Kind, row: u32, word: u64, name: Label<'_>, said: &Sai
     let at = words.len();
     words.resize(at + said.items.words(), 0);
     said.items.write(&mut crate::record::Cursor::new(&mut words[at..]));
-    words.extend_from_slice(said.spill.words());
+    words.extend_from_slice(said.rest.words());
     if words.len() % 2 == 1 {
         words.word(0);
     }

@@ -28,6 +28,7 @@
 //! none or when an [`Tag::Key`] item comes before), and 32 bits for a value that fits.
 
 mod item;
+mod memory;
 mod ring;
 mod thread;
 

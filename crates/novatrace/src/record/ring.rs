@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
+use super::memory::Words;
 use super::{Fill, Kind, MAX_WORDS, head, words_of};
 use crate::sync;
 
@@ -54,7 +55,7 @@ struct Apart<T>(T);
 const LOST_WORDS: usize = 4;
 
 pub(crate) struct Ring {
-    words: Box<[UnsafeCell<u64>]>,
+    words: Words,
     mask: u64,
     owner: Apart<OwnerSide>,
     worker: Apart<WorkerSide>,
@@ -117,7 +118,7 @@ impl Ring {
     fn new(bytes: usize) -> Self {
         let words = (bytes / 8).next_power_of_two().max(512);
         let ring = Self {
-            words: (0..words).map(|_| UnsafeCell::new(0)).collect(),
+            words: Words::new(words),
             mask: words as u64 - 1,
             owner: Apart::default(),
             worker: Apart::default(),
@@ -389,6 +390,18 @@ impl Ring {
 pub(crate) struct Drain(Arc<Ring>);
 
 impl Drain {
+    /// The ring as new, for another owner, if the last one is gone and has let go of it.
+    pub(crate) fn into_new(self) -> Option<(Arc<Ring>, Self)> {
+        let mut ring = Arc::into_inner(self.0)?;
+        // What the buffer holds is not read before it is written again.
+        ring.owner = Apart::default();
+        ring.worker = Apart::default();
+        ring.closing = Apart::default();
+        ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
+        let ring = Arc::new(ring);
+        Some((Arc::clone(&ring), Self(ring)))
+    }
+
     /// Whether nothing is published that has not been taken or refused.
     pub(crate) fn is_empty(&self) -> bool {
         self.published() == self.0.worker.0.head.load(Ordering::Relaxed)

@@ -43,6 +43,10 @@ pub(crate) struct Config {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct LiveConfig {}
 
+/// Rings that are kept for threads to come: with the default size, 64 MiB of address space at most, and
+/// of memory what they have used.
+const MAX_SPARE_RINGS: usize = 16;
+
 /// Tells the open slices of a trace apart; from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct OpenId(pub(crate) u64);
@@ -62,6 +66,8 @@ pub(crate) struct Link {
     /// The same of live threads.
     threads: Mutex<Vec<NewThread>>,
     thread_report: Mutex<ThreadReport>,
+    /// Rings of live threads that are over, for the next ones.
+    spare_rings: Mutex<Vec<(Arc<Ring>, Drain)>>,
     /// The process that has the worker.
     process: u32,
     rings_made: AtomicU64,
@@ -117,6 +123,7 @@ impl Link {
             rings: Mutex::default(),
             threads: Mutex::default(),
             thread_report: Mutex::default(),
+            spare_rings: Mutex::default(),
             process: std::process::id(),
             rings_made: AtomicU64::new(0),
             worker: OnceLock::new(),
@@ -169,7 +176,8 @@ impl Link {
     /// A ring for the calling thread of a live program, known to the worker; `None` when the trace is
     /// finished.
     pub(crate) fn attach_thread(&self, bytes: usize) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
-        let (ring, drain) = Ring::with_bytes(bytes);
+        let spare = self.spare_rings.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (ring, drain) = spare.unwrap_or_else(|| Ring::with_bytes(bytes));
         let thread = Arc::new(ThreadLink::of_this_thread());
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if self.control().is_closed {
@@ -305,6 +313,14 @@ impl Link {
     /// [`new_rings`](Self::new_rings) of live threads.
     pub(crate) fn new_threads(&self) -> Vec<NewThread> {
         std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps the ring of a thread that is over for another, unless there are many.
+    pub(crate) fn give_back(&self, ring: Drain) {
+        let mut spare = self.spare_rings.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MAX_SPARE_RINGS {
+            spare.extend(ring.into_new());
+        }
     }
 
     /// Counts a thread that is over, and what it lost.

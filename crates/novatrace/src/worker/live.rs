@@ -194,20 +194,18 @@ impl Worker<'_> {
         let is_time_for_snapshot = now >= live.next_snapshot_ns;
         let mut threads = std::mem::take(&mut live.threads);
         let mut progress = false;
-        threads.retain_mut(|thread| {
-            // Asked first: what was pushed before is then seen.
-            let is_released = thread.drain.is_released();
-            if is_released {
-                thread.published = thread.published.max(thread.drain.published());
-                self.advance_clock();
-            }
-            let Thread { drain, book, published, .. } = thread;
+        let mut at = 0;
+        while at < threads.len() {
+            let Thread { drain, book, published, .. } = &mut threads[at];
             progress |= drain.take_until(*published, |record| self.live_record(book, record));
-            if is_released && thread.drain.is_empty() {
-                return self.next_ring(thread);
+            // Asked first: what was pushed before is then seen, if only by the next pass.
+            let is_over = drain.is_released() && drain.is_empty();
+            if is_over && !self.next_ring(&mut threads[at]) {
+                self.link.give_back(threads.swap_remove(at).drain);
+            } else {
+                at += 1;
             }
-            true
-        });
+        }
         if is_time_for_snapshot {
             self.snapshot();
             for thread in &mut threads {
@@ -227,17 +225,12 @@ impl Worker<'_> {
         progress
     }
 
-    fn advance_clock(&mut self) {
-        if let Some(live) = &mut self.live {
-            live.timeline.advance();
-        }
-    }
-
     /// A ring was let go: the thread has another, or is over.
     fn next_ring(&mut self, thread: &mut Thread) -> bool {
         thread.book.lost += thread.drain.lost();
         if let Some(next) = thread.link.next_ring() {
             thread.drain = next;
+            thread.published = 0;
             return true;
         }
         self.end_thread(thread);
