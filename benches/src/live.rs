@@ -43,7 +43,7 @@ fn w1(spans: u64) {
 fn w2(spans: u64) {
     for at in 0..spans / 16 {
         let (number, double, text) =
-            (black_box(at as i64), black_box(at as f64), black_box("fp16"));
+            (black_box(at.cast_signed()), black_box(at as f64), black_box("fp16"));
         four_deep!("a0" "a1" "a2" "a3", number = number, double = double, text = text);
         four_deep!("b0" "b1" "b2" "b3", number = number, double = double, text = text);
         four_deep!("c0" "c1" "c2" "c3", number = number, double = double, text = text);
@@ -101,6 +101,8 @@ struct Whole {
 
 /// Until the file is closed.
 fn whole(path: &Path, threads: u64, work: fn(u64)) -> Result<Whole> {
+    // Emptying a file of last round's is the file system's time, not ours.
+    std::fs::remove_file(path)?;
     let before = processor_ns();
     let start = Instant::now();
     let session = Session::builder().overflow(Overflow::Block).create(path)?;
@@ -127,11 +129,13 @@ fn median(values: &mut [f64]) -> f64 {
 fn processor_ns() -> f64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     #[expect(unsafe_code, reason = "one system call")]
-    // SAFETY: `usage` is a valid place for the result, and zeroed is a value of its type.
-    let usage = unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
-        usage.assume_init()
+    // SAFETY: `usage` is a valid place for the result.
+    unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr())
     };
+    #[expect(unsafe_code, reason = "zeroed above")]
+    // SAFETY: as above.
+    let usage = unsafe { usage.assume_init() };
     let of = |time: libc::timeval| time.tv_sec as f64 * 1e9 + time.tv_usec as f64 * 1e3;
     of(usage.ru_utime) + of(usage.ru_stime)
 }
@@ -143,8 +147,8 @@ fn main() -> Result<()> {
     let mut buffer = vec![[0; 3]; usize::try_from(BURST)?];
     let names = ["floor", "W1 caller", "W2 caller", "W4 caller", "W5 caller"];
     let mut callers: Vec<Vec<f64>> = vec![vec![]; names.len()];
-    let kinds: [(&str, u64, fn(u64)); 4] =
-        [("W1", 1, w1), ("W2", 1, w2), ("W3, 4 threads", 4, w1), ("W4", 1, w4)];
+    type Kind = (&'static str, u64, fn(u64));
+    let kinds: [Kind; 4] = [("W1", 1, w1), ("W2", 1, w2), ("W3, 4 threads", 4, w1), ("W4", 1, w4)];
     let mut wholes: Vec<Vec<Whole>> = kinds.iter().map(|_| vec![]).collect();
     for _ in 0..rounds {
         callers[0].push(ns(SPANS, || floor(SPANS, &mut buffer)));
