@@ -383,7 +383,7 @@ fn the_estimate_is_of_the_right_size() {
     let plan = plan.unwrap();
     let actual = float(plan.graph().actions.len() as u64);
     let estimate =
-        crate::lower::estimate_actions(plan.model(), plan.hardware(), &plan.workload()).unwrap();
+        crate::workload::estimate_actions(plan.model(), plan.hardware(), &plan.workload()).unwrap();
     assert!((0.5..2.0).contains(&(estimate / actual)), "{estimate} for {actual}");
 }
 
