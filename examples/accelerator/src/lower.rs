@@ -29,7 +29,7 @@ use crate::graph::{ActionId, Builder, Graph, Phase, Transfer, VectorWork, Why, W
 use crate::hardware::Hardware;
 use crate::model::{Architecture, Model};
 use crate::tiling::{Shard, Tiling, even_part, pieces, shards};
-use crate::workload::{MOST_ACTIONS, Workload, check_memory, estimate_actions, passes};
+use crate::workload::{Workload, check, passes};
 
 /// Matrices of a layer, as the cache knows them.
 mod matrix {
@@ -43,27 +43,13 @@ mod matrix {
     pub(super) const HEAD: u32 = 7;
 }
 
-/// Refuses what does not fit, then lowers.
+/// The actions of a workload, unless it does not fit.
 pub(crate) fn lower(
     model: &Model,
     hardware: &Hardware,
     workload: &Workload,
 ) -> Result<(Graph, Tiling), Error> {
-    let total = workload.prompt_tokens.saturating_add(workload.decode_steps);
-    if workload.prompt_tokens == 0 || total > model.positions {
-        return Err(Error::BadWorkload {
-            prompt_tokens: workload.prompt_tokens,
-            decode_steps: workload.decode_steps,
-            limit: model.positions,
-        });
-    }
-    // First, since what fits the memory does not overflow what follows.
-    check_memory(model, hardware, total)?;
-    let tiling = Tiling::new(model, hardware)?;
-    let estimate = estimate_actions(model, hardware, workload)?;
-    if estimate > MOST_ACTIONS {
-        return Err(Error::TooManyActions { estimate, limit: MOST_ACTIONS });
-    }
+    let tiling = check(model, hardware, workload)?;
     let mut lowering = Lowering {
         model,
         hardware,

@@ -11,7 +11,7 @@ use crate::tiling::{Tiling, pieces, shards};
 use crate::units::float;
 
 /// Most actions that a graph may have: a few hundred MB and about a minute.
-pub(crate) const MOST_ACTIONS: f64 = 8e6;
+const MOST_ACTIONS: f64 = 8e6;
 
 /// What the model is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +62,38 @@ pub fn matrix_flops(model: &Model, hardware: &Hardware, workload: &Workload, chu
         .sum()
 }
 
+/// How a workload is cut into tiles, if the machine can hold it and the graph of it.
+pub(crate) fn check(
+    model: &Model,
+    hardware: &Hardware,
+    workload: &Workload,
+) -> Result<Tiling, Error> {
+    let total = workload.prompt_tokens.saturating_add(workload.decode_steps);
+    if workload.prompt_tokens == 0 || total > model.positions {
+        return Err(Error::BadWorkload {
+            prompt_tokens: workload.prompt_tokens,
+            decode_steps: workload.decode_steps,
+            limit: model.positions,
+        });
+    }
+    // First, since what fits the memory does not overflow what follows.
+    check_memory(model, hardware, total)?;
+    let tiling = Tiling::new(model, hardware)?;
+    let estimate = estimate_actions(model, hardware, workload, &tiling);
+    if estimate > MOST_ACTIONS {
+        return Err(Error::TooManyActions { estimate, limit: MOST_ACTIONS });
+    }
+    Ok(tiling)
+}
+
 /// Counts the tiles as [`lower`](crate::lower) makes them, in floats, since what is refused here would
 /// overflow integers.
 pub(crate) fn estimate_actions(
     model: &Model,
     hardware: &Hardware,
     workload: &Workload,
-) -> Result<f64, Error> {
-    let tiling = Tiling::new(model, hardware)?;
+    tiling: &Tiling,
+) -> f64 {
     let clusters = float(hardware.clusters() as u64);
     let tiles = |n: u64, k: u64, over_n: bool| {
         let share =
@@ -95,10 +119,10 @@ pub(crate) fn estimate_actions(
     let per_layer = (chunks + steps) * (clusters * (2.0 * layer_tiles + 40.0) + 2.0 * ring)
         + clusters * key_tiles * heads;
     let head = clusters * 2.0 * tiles(model.vocabulary, model.hidden, true);
-    Ok(float(model.layers) * per_layer + (1.0 + steps) * head)
+    float(model.layers) * per_layer + (1.0 + steps) * head
 }
 
-pub(crate) fn check_memory(model: &Model, hardware: &Hardware, tokens: u64) -> Result<(), Error> {
+fn check_memory(model: &Model, hardware: &Hardware, tokens: u64) -> Result<(), Error> {
     let width = u128::from(model.kv_heads * model.head_dim);
     let cache = 2 * u128::from(model.layers) * width * u128::from(tokens);
     let needed = (model.weights() + cache) * u128::from(model.element_bytes);
