@@ -78,8 +78,6 @@ pub struct Tracer {
     generator: TraceGenerator,
     rows: Rows,
     words: Words,
-    /// Names of the graph's labels; made when first used.
-    labels: Vec<Option<Name>>,
     /// The flow of each arrow, from its first event on.
     flows: Vec<Option<FlowId>>,
     /// Scratch: the flows of one event.
@@ -87,7 +85,8 @@ pub struct Tracer {
     recorded: Recorded,
 }
 
-/// Names, categories and keys known beforehand.
+/// Names, categories and keys known beforehand. Labels of actions are not: there are as many as the
+/// model has tiles, so they are given as text.
 #[derive(Debug)]
 struct Words {
     compute: Name,
@@ -173,13 +172,11 @@ impl Tracer {
     /// Makes all groups and tracks.
     #[must_use]
     pub fn new(plan: &Plan, generator: &TraceGenerator) -> Self {
-        let graph = plan.graph();
         Self {
             generator: generator.clone(),
             rows: Rows::new(plan, generator),
             words: Words::new(),
-            labels: vec![None; graph.labels.len()],
-            flows: vec![None; graph.edges.len()],
+            flows: vec![None; plan.graph().edges.len()],
             of_event: Vec::new(),
             recorded: Recorded::default(),
         }
@@ -189,11 +186,6 @@ impl Tracer {
     #[must_use]
     pub fn recorded(&self) -> Recorded {
         self.recorded
-    }
-
-    fn label(&mut self, graph: &Graph, action: &Action) -> Name {
-        let index = action.label as usize;
-        *self.labels[index].get_or_insert_with(|| Name::new(&graph.labels[index]))
     }
 
     /// Gathers the flows of the arrows that end and begin at an action.
@@ -215,7 +207,7 @@ impl Tracer {
         }
     }
 
-    fn compute(&mut self, action: &Action, finished: &Finished, name: Name) -> Result<(), Error> {
+    fn compute(&mut self, action: &Action, finished: &Finished, name: &str) -> Result<(), Error> {
         let cluster = &self.rows.clusters[action.place as usize];
         let engine = finished.engine as usize;
         let (start, length) = times(finished.start_ps, finished.end_ps);
@@ -241,7 +233,7 @@ impl Tracer {
         action: &Action,
         bytes: u64,
         finished: &Finished,
-        name: Name,
+        name: &str,
     ) -> Result<(), Error> {
         let words = &self.words;
         let cluster = &self.rows.clusters[action.place as usize];
@@ -286,7 +278,7 @@ impl Observer for Tracer {
 
     fn finished(&mut self, graph: &Graph, finished: &Finished) -> Result<(), Error> {
         let action = graph.actions[finished.action as usize];
-        let name = self.label(graph, &action);
+        let name = graph.labels[action.label as usize].as_str();
         self.gather_flows(graph, finished.action);
         match action.work {
             Work::Gemm { .. } | Work::Vector { .. } => self.compute(&action, finished, name),
