@@ -53,9 +53,8 @@ impl Rows {
     pub(super) fn new(plan: &Plan, generator: &TraceGenerator) -> Self {
         let hardware = plan.hardware();
         let window = format!("{} µs", plan.counter_interval_ps() / 1_000_000);
-        // One process-like group around all, and a group per die in it: the viewer orders processes
-        // by how many slices they have and what is right below one by name, but everything deeper
-        // as it was made.
+        // One group around all: the viewer orders what is at the very top by name, and everything
+        // deeper as it was made.
         let whole = generator.group(&format!("{} on {}", plan.model().name, hardware.name));
         let group = whole.group("Benchmark");
         let benchmark = Benchmark {
