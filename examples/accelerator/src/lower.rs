@@ -358,7 +358,7 @@ impl Lowering<'_> {
                     let (load, slot) =
                         self.load_tile(&format!("load {name}# w{tile}"), cluster, transfer);
                     let work = Work::Gemm { m: small(rows), n: small(n), k: small(k) };
-                    let label = self.label(&format!("gemm {name}# t{tile}"));
+                    let label = self.label(&format!("{name}# t{tile}"));
                     let gemm = self.builder.push(work, cluster, label);
                     self.builder.wait(load, Why::Data);
                     let first_use = group_index == 0 && member == 0;
