@@ -101,7 +101,8 @@ fn install(python: &Path, home: &Path) -> Result<()> {
     let status = pip.status().with_context(|| format!("{pip:?}"))?;
     ensure!(
         status.success(),
-        "{pip:?} failed; it needs a network, or a mirror that pip is configured for"
+        "pip could not install the trace processor and Node (its reasons are above): it needs a network, or a mirror that \
+         it is configured for, and a platform that {REQUIREMENTS} has hashes for\nthe command was {pip:?}"
     );
     Ok(())
 }
