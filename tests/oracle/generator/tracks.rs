@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use novatrace::{Frequency, Seconds, TraceGenerator, Unit};
 use novatrace_testkit::{Loaded, oracle_or_skip};
 
-use super::{read, rows, samples, traced, written};
+use super::support::{loaded, written};
+use super::{rows, samples, traced};
 
 /// The rank of each track among its siblings, as the viewer orders by.
 fn ranks(loaded: &Loaded) -> Vec<(String, i64)> {
@@ -163,7 +164,7 @@ fn counter_values_of_all_types_are_exact_as_doubles() {
         counter.count(10, f64::MAX).expect("recordable");
     });
     let values: Vec<u64> =
-        read(&oracle, &bytes).counters().iter().map(|sample| sample.value.to_bits()).collect();
+        loaded(&oracle, &bytes).counters().iter().map(|sample| sample.value.to_bits()).collect();
     let recorded = [
         -9_223_372_036_854_775_808.0,
         -1.0,
@@ -223,7 +224,7 @@ fn times_are_nanoseconds_seconds_or_cycles() {
         track.instant(i64::MAX, "the last").emit().expect("recordable");
     });
     assert_eq!(
-        rows(&read(&oracle, &bytes)),
+        rows(&loaded(&oracle, &bytes)),
         [
             "g/t 10+5 ns [default] {}",
             "g/t 15+5 i32 [default] {}",
