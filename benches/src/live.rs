@@ -140,6 +140,9 @@ fn processor_ns() -> f64 {
     of(usage.ru_utime) + of(usage.ru_stime)
 }
 
+/// Name, threads and work.
+type Kind = (&'static str, u64, fn(u64));
+
 fn main() -> Result<()> {
     let rounds = std::env::args().nth(1).map_or(Ok(5), |rounds| rounds.parse::<usize>())?;
     let folder = tempfile::tempdir()?;
@@ -147,7 +150,6 @@ fn main() -> Result<()> {
     let mut buffer = vec![[0; 3]; usize::try_from(BURST)?];
     let names = ["floor", "W1 caller", "W2 caller", "W4 caller", "W5 caller"];
     let mut callers: Vec<Vec<f64>> = vec![vec![]; names.len()];
-    type Kind = (&'static str, u64, fn(u64));
     let kinds: [Kind; 4] = [("W1", 1, w1), ("W2", 1, w2), ("W3, 4 threads", 4, w1), ("W4", 1, w4)];
     let mut wholes: Vec<Vec<Whole>> = kinds.iter().map(|_| vec![]).collect();
     for _ in 0..rounds {
