@@ -54,6 +54,9 @@ mod value;
 mod worker;
 
 pub use error::{Error, ErrorKind};
+/// A span for each call of a function: see [`novatrace_macros::trace_func`].
+pub use novatrace_macros::{trace_func, trace_func_args};
+
 pub use generator::{
     Attribute, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack,
     OpenSlice, OpenSlices, Overlap, TraceBuilder, TraceGenerator, Unit,
@@ -62,8 +65,8 @@ pub use name::{Label, Name};
 pub use novatrace_core::Limits;
 pub use novatrace_sink::{CreateError, FileSink, Sink};
 pub use profile::{
-    ClockSource, Counter, LiveTrack, Overflow, Report, Session, SessionBuilder, SpanGuard,
-    TrackSpan, flow, open, track,
+    ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
+    SpanGuard, TrackSpan, flow, open, track,
 };
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
@@ -76,6 +79,6 @@ pub use record::{And, Items};
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
-        AddDebug, AddPlain, AddSerialized, CallSite, LazyName, Said, SiteOn, Value,
+        AddDebug, AddPlain, AddSerialized, CallSite, InSpan, LazyName, Said, SiteOn, Task, Value,
     };
 }

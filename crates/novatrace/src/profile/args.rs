@@ -307,7 +307,7 @@ impl IntoFlows for Option<FlowId> {
 
 /// Two lists of items, one after the other.
 #[derive(Debug, Clone, Copy)]
-pub struct Both<A, B>(A, B);
+pub struct Both<A, B>(pub(super) A, pub(super) B);
 
 impl<A: Items, B: Items> Items for Both<A, B> {
     #[inline(always)]
@@ -318,5 +318,16 @@ impl<A: Items, B: Items> Items for Both<A, B> {
     fn write(&self, out: &mut Cursor<'_>) {
         self.0.write(out);
         self.1.write(out);
+    }
+}
+
+impl<A: Items> Items for &A {
+    #[inline(always)]
+    fn words(&self) -> usize {
+        (**self).words()
+    }
+    #[inline(always)]
+    fn write(&self, out: &mut Cursor<'_>) {
+        (**self).write(out);
     }
 }

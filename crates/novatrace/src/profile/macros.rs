@@ -80,6 +80,47 @@ macro_rules! counter {
     };
 }
 
+/// Puts a future into a span on a row of its task's; takes the future, and then what
+/// [`trace!`](crate::trace) takes. The span lasts from the first poll to the end of the future.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let session = novatrace::open(folder.path().join("app.pftrace"))?;
+/// # let id = 7;
+/// let fetched = novatrace::in_span!(async { 42 }, "fetch", id = id, category = "io");
+/// # drop(fetched);
+/// # session.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[macro_export]
+macro_rules! in_span {
+    ($future:expr, $name:literal $(, $($rest:tt)*)?) => {
+        $crate::__macro_support::InSpan::new($crate::__task!($name $(, $($rest)*)?), $future)
+    };
+}
+
+/// What a task's span says.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __task {
+    ($name:literal $(, $($rest:tt)*)?) => {
+        $crate::__site!(@parse task [$name] [] {::core::module_path!()} {
+            $crate::__macro_support::Said::nothing()
+        } $($($rest)*)?)
+    };
+}
+
+/// A span on a track of the program's own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __track_span {
+    ($track:expr, $name:literal $(, $($rest:tt)*)?) => {
+        $crate::__site!(@parse on_track [$name] [$track] {::core::module_path!()} {
+            $crate::__macro_support::Said::nothing()
+        } $($($rest)*)?)
+    };
+}
+
 /// Gathers what comes after the name: `[name] [name made at run time] {category} {said} rest…`.
 #[doc(hidden)]
 #[macro_export]
@@ -113,6 +154,8 @@ macro_rules! __site {
         } $($($rest)*)?)
     };
     (@ begin [$name:expr] [] {$category:expr} {$said:expr}) => {{
+        #[allow(unused_imports, reason = "each argument needs one of them")]
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new($name, $category);
         match SITE.on() {
@@ -121,25 +164,53 @@ macro_rules! __site {
         }
     }};
     (@ instant [$name:expr] [] {$category:expr} {$said:expr}) => {{
+        #[allow(unused_imports, reason = "each argument needs one of them")]
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new($name, $category);
         if let ::core::option::Option::Some(site) = SITE.on() {
             site.instant($said);
         }
     }};
+    (@ task [$name:expr] [] {$category:expr} {$said:expr}) => {{
+        #[allow(unused_imports, reason = "each argument needs one of them")]
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
+        static SITE: $crate::__macro_support::CallSite =
+            $crate::__macro_support::CallSite::new($name, $category);
+        match SITE.on() {
+            ::core::option::Option::Some(_) => $crate::__macro_support::Task::new(&SITE, $said),
+            ::core::option::Option::None => $crate::__macro_support::Task::none(&SITE),
+        }
+    }};
+    (@ on_track [$name:expr] [$track:expr] {$category:expr} {$said:expr}) => {{
+        #[allow(unused_imports, reason = "each argument needs one of them")]
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
+        static SITE: $crate::__macro_support::CallSite =
+            $crate::__macro_support::CallSite::new($name, $category);
+        match SITE.on() {
+            ::core::option::Option::Some(_) => {
+                $crate::LiveTrack::span_of($track, &SITE, $said)
+            }
+            ::core::option::Option::None => $crate::TrackSpan::none(),
+        }
+    }};
     (@ begin [""] [$made:expr] {$category:expr} {$said:expr}) => {{
+        #[allow(unused_imports, reason = "each argument needs one of them")]
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new("", $category);
         match SITE.on() {
-            ::core::option::Option::Some(site) => site.begin($said.named($made)),
+            ::core::option::Option::Some(site) => site.begin($said.named(&$made)),
             ::core::option::Option::None => $crate::SpanGuard::none(),
         }
     }};
     (@ instant [""] [$made:expr] {$category:expr} {$said:expr}) => {{
+        #[allow(unused_imports, reason = "each argument needs one of them")]
+        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
         static SITE: $crate::__macro_support::CallSite =
             $crate::__macro_support::CallSite::new("", $category);
         if let ::core::option::Option::Some(site) = SITE.on() {
-            site.instant($said.named($made));
+            site.instant($said.named(&$made));
         }
     }};
 }
@@ -147,11 +218,12 @@ macro_rules! __site {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __argument {
-    ($said:expr, $key:expr, $value:expr) => {{
-        static KEY: $crate::__macro_support::LazyName =
-            $crate::__macro_support::LazyName::new($key);
-        #[allow(unused_imports, reason = "one of them is needed")]
-        use $crate::__macro_support::{AddDebug as _, AddPlain as _, AddSerialized as _};
-        (&&&$crate::__macro_support::Value(&$value)).add($said, KEY.get())
-    }};
+    // No block around it: the value may be a temporary, which is to live until it is recorded.
+    ($said:expr, $key:expr, $value:expr) => {
+        (&&&$crate::__macro_support::Value(&$value)).add($said, {
+            static KEY: $crate::__macro_support::LazyName =
+                $crate::__macro_support::LazyName::new($key);
+            KEY.get()
+        })
+    };
 }

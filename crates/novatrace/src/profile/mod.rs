@@ -11,6 +11,7 @@ mod macros;
 mod session;
 mod site;
 mod span;
+mod task;
 mod thread;
 mod track;
 
@@ -23,4 +24,5 @@ pub use session::{Overflow, Report, Session, SessionBuilder, open};
 pub use site::{CallSite, LazyName, SiteOn};
 pub(crate) use site::{SiteNames, site_names_from};
 pub use span::SpanGuard;
+pub use task::{InSpan, InSpanExt, Task};
 pub use track::{LiveTrack, TrackSpan, track};

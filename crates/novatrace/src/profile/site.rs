@@ -102,6 +102,27 @@ impl CallSite {
         Self { switch: Switch::new(), name, category }
     }
 
+    /// The one place of that name and category for spans whose place is not in the source: made when
+    /// first asked for, and kept.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn made(name: &'static str, category: &'static str) -> &'static Self {
+        static MADE: Mutex<Vec<&'static CallSite>> = Mutex::new(Vec::new());
+        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = made.iter().find(|site| site.name == name && site.category == category);
+        if let Some(site) = found {
+            return site;
+        }
+        let site: &'static Self = Box::leak(Box::new(Self::new(name, category)));
+        made.push(site);
+        site
+    }
+
+    pub(super) fn names(&self) -> SiteNames {
+        let name = (!self.name.is_empty()).then(|| Name::new(self.name));
+        SiteNames { name, category: Name::new(self.category) }
+    }
+
     /// The way to record here, if anything is to be recorded: a load and a branch.
     #[inline(always)]
     pub fn on(&'static self) -> Option<SiteOn> {
@@ -159,8 +180,7 @@ impl Registry {
             return;
         }
         self.sites.push(site);
-        let name = (!site.name.is_empty()).then(|| Name::new(site.name));
-        self.names.push(SiteNames { name, category: Name::new(site.category) });
+        self.names.push(site.names());
         let number = self.sites.len() - 1;
         site.switch.set(self.admits(site.category).then(|| number_of(number)));
     }

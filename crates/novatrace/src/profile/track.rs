@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::args::{Rest, Said};
+use super::args::{Both, Rest, Said};
 use super::session::Live;
-use super::site::registry;
+use super::site::{CallSite, SiteNames, registry};
 use super::{clock, thread};
 use crate::name::Label;
-use crate::record::{HEAD_WORDS, Items, Kind, TICKS, Tag, Writer, cut, head, text_item};
+use crate::record::{
+    And, Cursor, HAS_CATEGORY, HEAD_WORDS, Item, Items, Kind, TICKS, Tag, Writer, cut, head,
+    text_item,
+};
 use crate::worker::RowKind;
 
 /// A row of the process with spans and instants of any thread; from [`track`].
@@ -64,26 +67,46 @@ impl LiveTrack {
     ///
     /// Takes a lock, unlike `trace!`.
     pub fn trace<'a>(&self, name: impl Into<Label<'a>>) -> TrackSpan {
-        self.trace_with(name, &Said::nothing())
-    }
-
-    pub(super) fn trace_with<'a, A: Items, R: Rest>(
-        &self,
-        name: impl Into<Label<'a>>,
-        said: &Said<A, R>,
-    ) -> TrackSpan {
-        TrackSpan(self.row().map(|(live, row)| {
-            let id = live.link().next_open_id().0;
-            record(Kind::Begin, row, id, name.into(), said);
-            OpenSpan { live, row, id }
-        }))
+        self.begin(name.into(), &(), &[])
     }
 
     /// An instant on this track.
     pub fn instant<'a>(&self, name: impl Into<Label<'a>>) {
         if let Some((_, row)) = self.row() {
-            record(Kind::Instant, row, 0, name.into(), &Said::nothing());
+            record(Kind::Instant, row, 0, name.into(), &(), &[]);
         }
+    }
+
+    /// A span of a call site on this track.
+    #[doc(hidden)]
+    #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
+    pub fn span_of<A: Items, R: Rest>(
+        &self,
+        site: &'static CallSite,
+        said: Said<A, R>,
+    ) -> TrackSpan {
+        self.begin_site(site, &said.items, said.rest.words())
+    }
+
+    /// The same of a call site whose events have a name, with items and words that follow them.
+    pub(super) fn begin_site(
+        &self,
+        site: &'static CallSite,
+        items: &impl Items,
+        words: &[u64],
+    ) -> TrackSpan {
+        let SiteNames { name, category } = site.names();
+        let category = And { before: (), item: Some(Item::Category(Label::Name(category))) };
+        let name = name.map_or(Label::Text(""), Label::Name);
+        self.begin(name, &Both(category, items), words)
+    }
+
+    fn begin(&self, name: Label<'_>, items: &impl Items, words: &[u64]) -> TrackSpan {
+        TrackSpan(self.row().map(|(live, row)| {
+            let id = live.link().next_open_id().0;
+            record(Kind::Begin, row, id, name, items, words);
+            OpenSpan { live, row, id }
+        }))
     }
 
     /// The name it was made with.
@@ -110,6 +133,18 @@ struct OpenSpan {
 #[must_use = "the span ends when the guard is dropped"]
 pub struct TrackSpan(Option<OpenSpan>);
 
+impl TrackSpan {
+    /// A guard of nothing.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn is_recorded(&self) -> bool {
+        self.0.is_some()
+    }
+}
+
 impl Drop for TrackSpan {
     fn drop(&mut self) {
         let Some(OpenSpan { live, row, id }) = self.0.take() else { return };
@@ -128,7 +163,7 @@ impl fmt::Debug for TrackSpan {
 }
 
 /// Records an event of a row in the layout of the generator, with ticks for times.
-fn record<A: Items, R: Rest>(kind: Kind, row: u32, word: u64, name: Label<'_>, said: &Said<A, R>) {
+fn record(kind: Kind, row: u32, word: u64, name: Label<'_>, items: &impl Items, rest: &[u64]) {
     let name_id = match name {
         Label::Name(name) => u64::from(name.id()) << 32,
         Label::Text(_) => 0,
@@ -138,13 +173,15 @@ fn record<A: Items, R: Rest>(kind: Kind, row: u32, word: u64, name: Label<'_>, s
         text_item(&mut words, Tag::Name, cut(text));
     }
     let at = words.len();
-    words.resize(at + said.items.words(), 0);
-    said.items.write(&mut crate::record::Cursor::new(&mut words[at..]));
-    words.extend_from_slice(said.rest.words());
+    words.resize(at + items.words(), 0);
+    items.write(&mut Cursor::new(&mut words[at..]));
+    words.extend_from_slice(rest);
     if words.len() % 2 == 1 {
         words.word(0);
     }
-    words[0] = head(kind, TICKS, words.len(), row);
+    // Live tracks have the category that they are given.
+    let flags = if items.words() > 0 { TICKS | HAS_CATEGORY } else { TICKS };
+    words[0] = head(kind, flags, words.len(), row);
     words[2] = clock::ticks();
     thread::many_words(&words);
 }

@@ -200,10 +200,14 @@ impl Worker<'_> {
             progress |= drain.take_until(*published, |record| self.live_record(book, record));
             // Asked first: what was pushed before is then seen, if only by the next pass.
             let is_over = drain.is_released() && drain.is_empty();
-            if is_over && !self.next_ring(&mut threads[at]) {
-                self.link.give_back(threads.swap_remove(at).drain);
-            } else {
+            if !is_over {
                 at += 1;
+            } else if self.next_ring(&mut threads[at]) {
+                // Taken by the next pass, whose reading of the clocks is later than what is in it.
+                progress = true;
+                at += 1;
+            } else {
+                self.link.give_back(threads.swap_remove(at).drain);
             }
         }
         if is_time_for_snapshot {

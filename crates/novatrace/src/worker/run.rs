@@ -128,7 +128,8 @@ impl<'l> Worker<'l> {
             if asked.finish {
                 self.close(rings);
                 self.take_all(rings);
-                self.take_live();
+                // A pass for each ring that a thread has grown.
+                while self.take_live() {}
                 self.finish();
                 return;
             }
