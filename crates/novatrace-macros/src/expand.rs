@@ -60,13 +60,12 @@ pub(crate) fn expand(options: &Options, item: TokenStream) -> Result<TokenStream
 
 /// The inside of `trace!(…)`.
 fn said(options: &Options, sig: &Signature) -> Result<TokenStream> {
-    let name = match &options.name {
-        Some(name) => quote!(#name),
-        None => {
-            let name = sig.ident.to_string();
-            let name = name.strip_prefix("r#").unwrap_or(&name);
-            quote!(#name)
-        }
+    let name = if let Some(name) = &options.name {
+        quote!(#name)
+    } else {
+        let name = sig.ident.to_string();
+        let name = name.strip_prefix("r#").unwrap_or(&name);
+        quote!(#name)
     };
     let category = options.category.iter().map(|category| quote!(category = #category,));
     let arguments = arguments(options, sig)?;
