@@ -7,6 +7,7 @@
 //! ```
 
 mod decode;
+mod describe;
 mod forms;
 mod lanes;
 mod link;

@@ -6,27 +6,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use novatrace_core::header::{self, Attribute};
-use novatrace_core::{
-    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, Piece, Scalar, Sequence,
-    SequenceId, ShortBody, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
-};
+use novatrace_core::{EventBody, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps};
 use novatrace_sink::Sink;
 
 use super::decode::{Dictionary, Place};
+use super::describe::{self, Described};
 use super::link::Link;
 use super::output::Output;
 use super::pending::{Entry, EntryKind, Extent};
-use super::row::{Row, RowKind};
 use super::stats::Stats;
 use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
-use crate::generator::{self, OpenSlices};
+use crate::generator::OpenSlices;
 use crate::record::{Drain, HEAD_WORDS, Kind};
 
-/// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
-/// and take some 8 bytes an event more.
-const OWN_SEQUENCES: usize = 126;
 /// A record of so many words counts as two events of the window, of twice as many as three, so
 /// that the window bounds memory: 1 KiB an event.
 const WORDS_PER_EVENT: usize = 128;
@@ -74,10 +67,7 @@ struct Worker<'l> {
     dictionary: Dictionary,
     /// By row; `None` for groups, and for rows without events.
     tracks: Vec<Option<Box<Track>>>,
-    /// Whether a row has been described, by row.
-    is_described: Vec<bool>,
-    /// The uuid of row 0. Rows count up from it, lanes down.
-    first_uuid: u64,
+    described: Described,
     /// Tracks with pending events.
     active: Vec<u32>,
     /// What the last drain left.
@@ -97,18 +87,13 @@ impl<'l> Worker<'l> {
         let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
-        // Two traces that are joined to one file must not share uuids; with 34 random bits they
-        // hardly do, and a track that has to be named in its events costs 6 bytes there.
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
-        let first_uuid = (uuid as u64 & ((1 << 34) - 1)) | 1 << 33;
         Self {
             link,
             out,
             sequences: vec![shared],
             dictionary: Dictionary::new(config.default_category, config.limits),
             tracks: Vec::new(),
-            is_described: Vec::new(),
-            first_uuid,
+            described: Described::new(uuid),
             active: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
@@ -120,7 +105,7 @@ impl<'l> Worker<'l> {
     }
 
     fn run(&mut self, rings: &mut Rings, uuid: u128) {
-        write_header(&mut self.out, uuid, &self.link.config.attributes);
+        describe::write_header(&mut self.out, uuid, &self.link.config.attributes);
         self.sequences[0].start(&mut self.out.batch, None);
         self.out.packet();
         let mut idle = 0;
@@ -221,8 +206,12 @@ impl<'l> Worker<'l> {
     #[cold]
     #[inline(never)]
     fn first_record(&mut self, row: u32, record: &[u64]) {
-        self.first_event(row);
-        if matches!(self.tracks.get(row as usize), Some(Some(_))) {
+        let rows = self.link.rows();
+        if row < rows.len() {
+            self.tracks.resize_with(rows.len() as usize, || None);
+            let (sequences, out) = (&mut self.sequences, &mut self.out);
+            let track = self.described.first_event(rows, row, sequences, out);
+            self.tracks[row as usize] = Some(Box::new(track));
             self.record(record);
         }
     }
@@ -262,8 +251,7 @@ impl<'l> Worker<'l> {
         for index in std::mem::take(&mut self.active) {
             let row = index as usize;
             let Some(at) = &mut self.tracks[row] else { continue };
-            let (link, first_uuid) = (self.link, self.first_uuid);
-            let dictionary = &self.dictionary;
+            let (link, described, dictionary) = (self.link, &self.described, &self.dictionary);
             let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
             at.drain(
                 extent,
@@ -274,16 +262,7 @@ impl<'l> Worker<'l> {
                     overlap: self.link.config.overlap,
                     new_lane: &mut |sequence, out| {
                         *lanes += 1;
-                        let uuid = TrackUuid(first_uuid - *lanes);
-                        describe(
-                            sequence,
-                            out,
-                            &link.rows().settle(index),
-                            index,
-                            uuid,
-                            first_uuid,
-                        );
-                        uuid
+                        described.lane(link.rows(), index, *lanes, sequence, out)
                     },
                     refused: &mut |kind| {
                         *refused += 1;
@@ -302,46 +281,6 @@ impl<'l> Worker<'l> {
         }
     }
 
-    /// Describes a row and those above it, and gives it its sequence.
-    #[cold]
-    #[inline(never)]
-    fn first_event(&mut self, index: u32) {
-        let rows = self.link.rows();
-        if index >= rows.len() {
-            return;
-        }
-        let count = rows.len() as usize;
-        self.tracks.resize_with(count, || None);
-        self.is_described.resize(count, false);
-        let row = rows.settle(index);
-        let uuid = self.describe(index, &row);
-        let (sequence, explicit) = if self.sequences.len() <= OWN_SEQUENCES {
-            let number = u32::try_from(self.sequences.len() + 1).expect("at most 127");
-            let id = SequenceId::new(number).expect("at least 2");
-            let mut own = Sequence::new(id, Timestamps::Incremental);
-            own.start(&mut self.out.batch, Some(uuid));
-            self.out.packet();
-            self.sequences.push(own);
-            (self.sequences.len() - 1, None)
-        } else {
-            (0, Some(ExplicitTrack::new(uuid)))
-        };
-        self.tracks[index as usize] = Some(Box::new(Track::new(row.name, sequence, explicit)));
-    }
-
-    fn describe(&mut self, index: u32, row: &Row) -> TrackUuid {
-        let uuid = TrackUuid(self.first_uuid + u64::from(index));
-        if !std::mem::replace(&mut self.is_described[index as usize], true) {
-            if let Some(parent) = row.parent {
-                let row = self.link.rows().settle(parent);
-                self.describe(parent, &row);
-            }
-            let shared = &mut self.sequences[0];
-            describe(shared, &mut self.out, row, index, uuid, self.first_uuid);
-        }
-        uuid
-    }
-
     fn finish(&mut self) {
         let written = self.sequences.iter().map(Sequence::last_ns);
         let pending = self.tracks.iter().flatten().map(|track| track.last_ns());
@@ -356,13 +295,9 @@ impl<'l> Worker<'l> {
         }
         self.drain_all();
         // Rows without events are rows all the same.
-        let count = self.link.rows().len();
-        self.is_described.resize(count as usize, false);
-        for index in 0..count {
-            if !self.is_described[index as usize] {
-                let row = self.link.rows().settle(index);
-                self.describe(index, &row);
-            }
+        let rows = self.link.rows();
+        for index in 0..rows.len() {
+            self.described.row(rows, index, &mut self.sequences[0], &mut self.out);
         }
         self.out.finish();
         if let Some(error) = self.out.take_error() {
@@ -375,63 +310,4 @@ impl<'l> Worker<'l> {
         let events = self.counts.events + self.events_since_drain;
         Stats { events, packets, bytes, dropped, ..self.counts }
     }
-}
-
-fn write_header(out: &mut Output, uuid: u128, attributes: &[(String, generator::Attribute)]) {
-    header::trace_uuid(&mut out.batch, uuid);
-    out.packet();
-    let ours = [
-        ("producer", Attribute::Text("novatrace")),
-        ("producer_version", Attribute::Text(env!("CARGO_PKG_VERSION"))),
-    ];
-    let theirs = attributes.iter().map(|(key, value)| {
-        let value = match value {
-            generator::Attribute::Text(text) => Attribute::Text(text),
-            generator::Attribute::Int(value) => Attribute::Int(*value),
-        };
-        (key.as_str(), value)
-    });
-    header::trace_attributes(&mut out.batch, ours.into_iter().chain(theirs));
-    out.packet();
-}
-
-/// Writes what a row, or a lane of it, is.
-fn describe(
-    sequence: &mut Sequence,
-    out: &mut Output,
-    row: &Row,
-    index: u32,
-    uuid: TrackUuid,
-    first_uuid: u64,
-) {
-    let kind = match row.kind {
-        RowKind::Group | RowKind::Track => TrackKind::Plain,
-        RowKind::Counter => TrackKind::Counter(CounterDescriptor {
-            unit: row.unit.as_ref().map(|unit| match unit {
-                generator::Unit::Nanoseconds => Unit::Nanoseconds,
-                generator::Unit::Count => Unit::Count,
-                generator::Unit::Bytes => Unit::Bytes,
-                generator::Unit::Named(name) => Unit::Named(name),
-            }),
-            shared_axis: row.shared_axis.as_deref(),
-            ..CounterDescriptor::default()
-        }),
-    };
-    // A track and its lanes share a key, and so are drawn as one row.
-    let merge = match row.kind {
-        RowKind::Track => Merge::ByIntKey(index.into()),
-        _ => Merge::None,
-    };
-    let descriptor = TrackDescriptor {
-        uuid,
-        parent: row.parent.map(|parent| TrackUuid(first_uuid + u64::from(parent))),
-        name: &row.name,
-        kind,
-        child_ordering: Some(ChildOrdering::Explicit),
-        rank: Some(row.rank),
-        merge,
-        description: row.description.as_deref(),
-    };
-    sequence.descriptor(&mut out.batch, &descriptor);
-    out.packet();
 }
