@@ -18,6 +18,9 @@ pub(crate) struct Dictionary {
     names: Vec<Option<Iid>>,
     forms: Forms,
     default_category: Option<Name>,
+    /// The name without letters, which no key may be by number: the core writes "(empty)" only in
+    /// the place of a text.
+    empty: u32,
     limits: Limits,
     seen: SeenOnce,
     location: String,
@@ -71,6 +74,7 @@ impl Dictionary {
             names: Vec::new(),
             forms: Forms::default(),
             default_category,
+            empty: Name::new("").id(),
             limits,
             seen: SeenOnce(Box::new([0; 1024])),
             location: String::new(),
@@ -179,6 +183,9 @@ impl Dictionary {
         let mut words = record[HEAD_WORDS..].iter();
         while let Some(&head) = words.next() {
             let (key, small) = (((head >> 8) & 0xFF_FFFF) as u32, (head >> 32) as u32);
+            if key == self.empty {
+                return None;
+            }
             match Tag::of(head)? {
                 Tag::Category => form.category(head, Piece::category(iid(small)?)),
                 Tag::SmallUint => form.uint(head, Piece::uint(iid(key)?)?),
@@ -225,6 +232,7 @@ impl Dictionary {
         match (item.key_text, item.key) {
             (Some(""), _) | (None, 0) => Text::Inline(""),
             (Some(text), _) => self.text(text, Kind::AnnotationName, place),
+            (None, id) if id == self.empty => Text::Inline(""),
             (None, id) => Text::Iid(self.name(id, Kind::AnnotationName, place)),
         }
     }
