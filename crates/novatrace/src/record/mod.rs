@@ -47,6 +47,8 @@ pub(crate) const HEAD_WORDS: usize = 4;
 pub(crate) const HAS_CATEGORY: u8 = 1;
 /// Flag: the first item is the name as a text.
 pub(crate) const NAME_IS_TEXT: u8 = 2;
+/// Flag: at least one flow is among the items.
+pub(crate) const HAS_FLOW: u8 = 4;
 
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -202,6 +202,11 @@ impl Ring {
     }
 
     #[cold]
+    fn put_aside_again(&self, record: Box<[u64]>) {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_front(record);
+    }
+
+    #[cold]
     fn after_close(&self, end: u64) -> Result<bool, Closed> {
         loop {
             match self.worker.0.final_tail.load(Ordering::Acquire) {
@@ -274,24 +279,30 @@ impl Drain {
         self.0.owner.0.released.load(Ordering::Acquire)
     }
 
-    /// Hands each published record to `with`, in order. Returns whether there were any.
+    /// Words published and not refused, counted for ever.
+    pub(crate) fn published(&self) -> u64 {
+        // What is published after the close was refused.
+        let last = self.0.worker.0.final_tail.load(Ordering::Relaxed);
+        self.0.owner.0.tail.load(Ordering::Acquire).min(last)
+    }
+
+    /// Hands each record [published](Self::published) within the first `until` words to `with`, in
+    /// order, as long as that says yes: what it says no to stays. Returns whether any was taken.
     #[inline]
-    pub(crate) fn take(&mut self, mut with: impl FnMut(&[u64])) -> bool {
+    pub(crate) fn take(&mut self, until: u64, mut with: impl FnMut(&[u64]) -> bool) -> bool {
         let ring = &*self.0;
         let worker = &ring.worker.0;
         let begin = worker.head.load(Ordering::Relaxed);
-        // What is published after the close was refused.
-        let last = worker.final_tail.load(Ordering::Relaxed);
-        let end = ring.owner.0.tail.load(Ordering::Acquire).min(last);
+        let end = self.published().min(until);
         let batch = ring.capacity() / 8;
-        let (mut position, mut given_back) = (begin, begin);
-        while position < end {
-            let place = position & ring.mask;
+        let mut taken = Taken { drain: self, position: begin, given_back: begin };
+        while taken.position < end {
+            let place = taken.position & ring.mask;
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
             // only after `head` has passed it, which only this `Drain` moves.
             let first = unsafe { *ring.words[cast(place)].get() };
             if first & 0xFF == Kind::Skip as u64 {
-                position += ring.capacity() - place;
+                taken.position += ring.capacity() - place;
                 continue;
             }
             // SAFETY: as above; every record has at least two words, contiguous.
@@ -300,20 +311,24 @@ impl Drain {
             // SAFETY: the range was just checked, and lies in `head..tail` as above.
             let mut record =
                 unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
-            let aside;
+            let mut aside = None;
             if first & 0xFF == Kind::Aside as u64 {
-                aside = ring.take_aside();
-                record = &aside;
+                record = aside.insert(ring.take_aside());
             }
-            with(record);
-            position += len;
-            if position - given_back >= batch {
-                self.give_back(position);
-                given_back = position;
+            // First, so that a record is taken also when there is a panic about it.
+            taken.position += len;
+            if !with(record) {
+                taken.position -= len;
+                if let Some(aside) = aside {
+                    ring.put_aside_again(aside);
+                }
+                break;
+            }
+            if taken.position - taken.given_back >= batch {
+                taken.give_back();
             }
         }
-        self.give_back(position);
-        position != begin
+        taken.position != begin
     }
 
     fn give_back(&self, head: u64) {
@@ -348,6 +363,31 @@ impl Drain {
         let tail = self.0.owner.0.tail.load(Ordering::Acquire);
         self.0.worker.0.final_tail.store(tail, Ordering::Release);
         self.wake_owner();
+    }
+}
+
+/// How far a [`Drain`] has taken; what that frees goes back to the owner, at the latest when it is
+/// dropped.
+struct Taken<'d> {
+    drain: &'d Drain,
+    position: u64,
+    given_back: u64,
+}
+
+impl Taken<'_> {
+    #[inline]
+    fn give_back(&mut self) {
+        self.drain.give_back(self.position);
+        self.given_back = self.position;
+    }
+}
+
+impl Drop for Taken<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.position != self.given_back {
+            self.give_back();
+        }
     }
 }
 
@@ -389,7 +429,10 @@ mod tests {
 
     fn take(drain: &mut Drain) -> Vec<Vec<u64>> {
         let mut taken = vec![];
-        drain.take(|record| taken.push(record[2..].to_vec()));
+        drain.take(u64::MAX, |record| {
+            taken.push(record[2..].to_vec());
+            true
+        });
         taken
     }
 
@@ -412,6 +455,28 @@ mod tests {
         push(&ring, &long).expect("open");
         push(&ring, &[2]).expect("open");
         assert_eq!(take(&mut drain), [vec![1], long, vec![2]]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_or_lies_beyond_the_bound_stays() {
+        let (ring, mut drain) = Ring::with_bytes(0);
+        let long: Vec<u64> = (0..5_000).collect();
+        push(&ring, &[1]).expect("open");
+        let until = drain.published();
+        push(&ring, &long).expect("open");
+        let mut taken = vec![];
+        let mut take_first = |drain: &mut Drain, until| {
+            drain.take(until, |record| {
+                let is_wanted = record.len() == 3;
+                taken.extend(is_wanted.then_some(record[2]));
+                is_wanted
+            })
+        };
+        assert!(take_first(&mut drain, until));
+        assert!(!take_first(&mut drain, until));
+        assert!(!take_first(&mut drain, u64::MAX));
+        assert_eq!(taken, [1]);
+        assert_eq!(take(&mut drain), [long]);
     }
 
     #[test]

@@ -300,6 +300,20 @@ impl Dictionary {
     }
 }
 
+/// Hands the flows of a record to `with`.
+#[inline(never)]
+pub(crate) fn flows(record: &[u64], mut with: impl FnMut(u64)) {
+    let mut items = Reader { words: &record[HEAD_WORDS..] };
+    while let Some(item) = items.next() {
+        match item.tag {
+            Tag::Flow | Tag::FlowEnd => with(items.word()),
+            Tag::More => drop(items.word()),
+            Tag::Name | Tag::CategoryText | Tag::Text => drop(items.text(item.small)),
+            _ => drop(items.scalar(&item)),
+        }
+    }
+}
+
 /// Reads the items of a record.
 struct Reader<'r> {
     words: &'r [u64],

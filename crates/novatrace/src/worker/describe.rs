@@ -39,23 +39,27 @@ pub(crate) fn write_header(
     out.packet();
 }
 
-/// Which rows have been described, and how.
+/// Which rows have been described, and by which uuid.
+///
+/// Two traces that are joined to one file must not share uuids. So they count from a random number:
+/// of 62 bits for groups, and for tracks with a sequence of their own, whose events need not name
+/// them; of 34 bits for the others, where it is 6 bytes of every event.
 #[derive(Debug)]
 pub(crate) struct Described {
-    /// Whether a row has been described, by row.
-    is_described: Vec<bool>,
-    /// The uuid of row 0. Rows count up from it, lanes down.
-    first_uuid: u64,
+    /// By row; `None` for those that have not been described.
+    uuids: Vec<Option<TrackUuid>>,
+    first: u64,
+    /// Rows count up from it, lanes down.
+    first_explicit: u64,
 }
 
 impl Described {
-    /// For the trace of that uuid.
-    pub(crate) fn new(uuid: u128) -> Self {
-        // Two traces that are joined to one file must not share uuids; with 34 random bits they
-        // hardly do, and a track that has to be named in its events costs 6 bytes there.
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
-        let first_uuid = (uuid as u64 & ((1 << 34) - 1)) | 1 << 33;
-        Self { is_described: Vec::new(), first_uuid }
+    /// From two random numbers.
+    pub(crate) fn new(first: u64, first_explicit: u64) -> Self {
+        // Far from where the explicit ones are, and from the end of the numbers.
+        let first = (first & ((1 << 62) - 1)) | 1 << 62;
+        let first_explicit = (first_explicit & ((1 << 34) - 1)) | 1 << 34;
+        Self { uuids: Vec::new(), first, first_explicit }
     }
 
     /// Describes a row and those above it, and gives it its sequence: one of its own, which becomes
@@ -67,9 +71,10 @@ impl Described {
         sequences: &mut Vec<Sequence>,
         out: &mut Output,
     ) -> Track {
-        let uuid = self.row(rows, index, &mut sequences[0], out);
+        let is_explicit = sequences.len() > OWN_SEQUENCES;
+        let uuid = self.row(rows, index, is_explicit, &mut sequences[0], out);
         let name = rows.name(index);
-        if sequences.len() > OWN_SEQUENCES {
+        if is_explicit {
             return Track::new(name, 0, Some(ExplicitTrack::new(uuid)));
         }
         let number = u32::try_from(sequences.len() + 1).expect("at most 127");
@@ -81,23 +86,28 @@ impl Described {
         Track::new(name, sequences.len() - 1, None)
     }
 
-    /// Describes a row and those above it on the sequence that all share, unless it has been.
+    /// Describes a row, and those above it, unless it has been: on the sequence that all share.
+    /// `is_explicit` says whether its events are to name it.
     pub(crate) fn row(
         &mut self,
         rows: &Rows,
         index: u32,
+        is_explicit: bool,
         shared: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        let uuid = TrackUuid(self.first_uuid + u64::from(index));
-        self.is_described.resize(self.is_described.len().max(index as usize + 1), false);
-        if !std::mem::replace(&mut self.is_described[index as usize], true) {
-            let row = rows.settle(index);
-            if let Some(parent) = row.parent {
-                self.row(rows, parent, shared, out);
-            }
-            self.write(&row, index, uuid, shared, out);
+        if let Some(&Some(uuid)) = self.uuids.get(index as usize) {
+            return uuid;
         }
+        let first = if is_explicit { self.first_explicit } else { self.first };
+        let uuid = TrackUuid(first + u64::from(index));
+        let row = rows.settle(index);
+        if let Some(parent) = row.parent {
+            self.row(rows, parent, false, shared, out);
+        }
+        self.uuids.resize(self.uuids.len().max(index as usize + 1), None);
+        self.uuids[index as usize] = Some(uuid);
+        self.write(&row, index, uuid, shared, out);
         uuid
     }
 
@@ -110,7 +120,7 @@ impl Described {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        let uuid = TrackUuid(self.first_uuid - number);
+        let uuid = TrackUuid(self.first_explicit - number);
         self.write(&rows.settle(index), index, uuid, sequence, out);
         uuid
     }
@@ -143,7 +153,7 @@ impl Described {
         };
         let descriptor = TrackDescriptor {
             uuid,
-            parent: row.parent.map(|parent| TrackUuid(self.first_uuid + u64::from(parent))),
+            parent: row.parent.and_then(|parent| self.uuids[parent as usize]),
             name: &row.name,
             kind,
             child_ordering: Some(ChildOrdering::Explicit),

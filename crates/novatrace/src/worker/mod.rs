@@ -13,9 +13,12 @@ mod lanes;
 mod link;
 mod output;
 mod pending;
+mod random;
+mod rings;
 mod row;
 mod run;
 mod stats;
+mod ties;
 mod track;
 
 pub(crate) use link::{Config, Link, OpenId};
