@@ -355,6 +355,29 @@ fn keys_of_every_kind_stay_apart_and_of_equal_ones_the_last_is_shown() {
 }
 
 #[test]
+fn an_empty_key_is_shown_as_such_however_it_is_given() {
+    let oracle = oracle_or_skip!();
+    #[derive(serde::Serialize)]
+    struct Renamed {
+        #[serde(rename = "")]
+        field: u8,
+    }
+    let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {
+        let track = trace.group("g").track("t");
+        // Twice, and also used as a name: what is known by number then is still no key.
+        for time in 0..2 {
+            let event = track.instant(time, Name::new("")).arg(Name::new(""), 1);
+            event.emit().expect("possible");
+            let event = track.instant(time, "i").arg("v", Renamed { field: 1 });
+            event.emit().expect("possible");
+        }
+    });
+    let shown: Vec<_> = loaded.slices().iter().map(|slice| lines(&slice.args)).collect();
+    let (plain, nested) = (vec!["(empty) = 1"], vec!["v.(empty) = 1"]);
+    assert_eq!(shown, [plain.clone(), nested.clone(), plain, nested]);
+}
+
+#[test]
 fn an_event_larger_than_its_ring_arrives_whole_and_in_its_place() {
     let oracle = oracle_or_skip!();
     let builder =

@@ -297,7 +297,6 @@ fn a_slice_begun_on_one_thread_and_ended_on_another_has_its_length() {
 
 /// A dependency that takes no time: the producer is recorded first, on a track that is made later.
 #[test]
-#[ignore = "the file has the consumer first, and an end of a flow that has not begun is lost"]
 fn an_arrow_between_two_tracks_at_one_time_leads_from_the_first_recorded_to_the_second() {
     let oracle = oracle_or_skip!();
     let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {

@@ -9,8 +9,8 @@ use super::{FlowId, OpenSlice};
 use crate::error::{Error, ErrorKind};
 use crate::name::Label;
 use crate::record::{
-    self, And, Cursor, Fill, HAS_CATEGORY, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag, Writer, cut,
-    text_item, text_words,
+    self, And, Cursor, Fill, HAS_CATEGORY, HAS_FLOW, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag,
+    Writer, cut, text_item, text_words,
 };
 use crate::time::TimeFault;
 use crate::value::{self, Spill, ValueError};
@@ -130,6 +130,7 @@ impl<'a, A: Items> Event<'a, A> {
     #[inline(always)]
     pub fn flow(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
         self.check(flow);
+        self.flags |= HAS_FLOW;
         self.and(Some(Item::Flow(flow.get())))
     }
 
@@ -137,6 +138,7 @@ impl<'a, A: Items> Event<'a, A> {
     #[inline(always)]
     pub fn flow_end(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
         self.check(flow);
+        self.flags |= HAS_FLOW;
         self.and(Some(Item::FlowEnd(flow.get())))
     }
 
@@ -154,6 +156,7 @@ impl<'a, A: Items> Event<'a, A> {
     pub fn flows(mut self, flows: impl IntoIterator<Item = FlowId>) -> Self {
         for flow in flows {
             self.check(flow);
+            self.flags |= HAS_FLOW;
             self.spill.item(Item::Flow(flow.get()));
         }
         self
@@ -163,6 +166,7 @@ impl<'a, A: Items> Event<'a, A> {
     pub fn flows_end(mut self, flows: impl IntoIterator<Item = FlowId>) -> Self {
         for flow in flows {
             self.check(flow);
+            self.flags |= HAS_FLOW;
             self.spill.item(Item::FlowEnd(flow.get()));
         }
         self

@@ -70,6 +70,8 @@ pub(crate) const MAX_WORDS: usize = 0xFFFF;
 pub(crate) const HAS_CATEGORY: u8 = 1;
 /// Flag: the first item is the name as a text.
 pub(crate) const NAME_IS_TEXT: u8 = 2;
+/// Flag: at least one flow is among the items.
+pub(crate) const HAS_FLOW: u8 = 4;
 /// Flag: times are ticks of the live clock.
 pub(crate) const TICKS: u8 = 8;
 

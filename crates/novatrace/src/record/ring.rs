@@ -331,6 +331,11 @@ impl Ring {
     }
 
     #[cold]
+    fn put_aside_again(&self, record: Box<[u64]>) {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_front(record);
+    }
+
+    #[cold]
     fn after_close(&self, end: u64) -> Result<bool, Closed> {
         loop {
             match self.closing.0.final_tail.load(Ordering::Acquire) {
@@ -417,7 +422,7 @@ impl Drain {
         self.0.owner.0.lost.load(Ordering::Relaxed)
     }
 
-    /// Up to where records are published.
+    /// Words published and not refused, counted for ever.
     #[inline]
     pub(crate) fn published(&self) -> u64 {
         // What is published after the close was refused.
@@ -425,27 +430,23 @@ impl Drain {
         self.0.owner.0.tail.load(Ordering::Acquire).min(last)
     }
 
-    /// Hands each published record to `with`, in order. Returns whether there were any.
+    /// Hands each record [published](Self::published) within the first `until` words to `with`, in
+    /// order, as long as that says yes: what it says no to stays. Returns whether any was taken.
     #[inline]
-    pub(crate) fn take(&mut self, with: impl FnMut(&[u64])) -> bool {
-        self.take_until(self.published(), with)
-    }
-
-    /// [`take`](Self::take) up to `end`, which [`published`](Self::published) gave.
-    #[inline]
-    pub(crate) fn take_until(&mut self, end: u64, mut with: impl FnMut(&[u64])) -> bool {
+    pub(crate) fn take(&mut self, until: u64, mut with: impl FnMut(&[u64]) -> bool) -> bool {
         let ring = &*self.0;
         let worker = &ring.worker.0;
         let begin = worker.head.load(Ordering::Relaxed);
+        let end = self.published().min(until);
         let batch = ring.capacity() / 8;
-        let (mut position, mut given_back) = (begin, begin);
-        while position < end {
-            let place = position & ring.mask;
+        let mut taken = Taken { drain: self, position: begin, given_back: begin };
+        while taken.position < end {
+            let place = taken.position & ring.mask;
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
             // only after `head` has passed it, which only this `Drain` moves.
             let first = unsafe { *ring.words[cast(place)].get() };
             if first & 0xFF == Kind::Skip as u64 {
-                position += ring.capacity() - place;
+                taken.position += ring.capacity() - place;
                 continue;
             }
             let len = words_of(first);
@@ -454,20 +455,24 @@ impl Drain {
             // `head..tail` as above.
             let mut record =
                 unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
-            let aside;
+            let mut aside = None;
             if first & 0xFF == Kind::Aside as u64 {
-                aside = ring.take_aside();
-                record = &aside;
+                record = aside.insert(ring.take_aside());
             }
-            with(record);
-            position += len;
-            if position - given_back >= batch {
-                self.give_back(position);
-                given_back = position;
+            // First, so that a record is taken also when there is a panic about it.
+            taken.position += len;
+            if !with(record) {
+                taken.position -= len;
+                if let Some(aside) = aside {
+                    ring.put_aside_again(aside);
+                }
+                break;
+            }
+            if taken.position - taken.given_back >= batch {
+                taken.give_back();
             }
         }
-        self.give_back(position);
-        position != begin
+        taken.position != begin
     }
 
     fn give_back(&self, head: u64) {
@@ -502,6 +507,31 @@ impl Drain {
         let tail = self.0.owner.0.tail.load(Ordering::Acquire);
         self.0.closing.0.final_tail.store(tail, Ordering::Release);
         self.wake_owner();
+    }
+}
+
+/// How far a [`Drain`] has taken; what that frees goes back to the owner, at the latest when it is
+/// dropped.
+struct Taken<'d> {
+    drain: &'d Drain,
+    position: u64,
+    given_back: u64,
+}
+
+impl Taken<'_> {
+    #[inline]
+    fn give_back(&mut self) {
+        self.drain.give_back(self.position);
+        self.given_back = self.position;
+    }
+}
+
+impl Drop for Taken<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.position != self.given_back {
+            self.give_back();
+        }
     }
 }
 
@@ -542,7 +572,10 @@ mod tests {
 
     fn take(drain: &mut Drain) -> Vec<Vec<u64>> {
         let mut taken = vec![];
-        drain.take(|record| taken.push(record[1..].to_vec()));
+        drain.take(u64::MAX, |record| {
+            taken.push(record[1..].to_vec());
+            true
+        });
         taken
     }
 
@@ -565,6 +598,28 @@ mod tests {
         push(&ring, &long).expect("open");
         push(&ring, &[2]).expect("open");
         assert_eq!(take(&mut drain), [vec![1], long, vec![2]]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_or_lies_beyond_the_bound_stays() {
+        let (ring, mut drain) = Ring::with_bytes(0);
+        let long: Vec<u64> = (0..5_000).collect();
+        push(&ring, &[1]).expect("open");
+        let until = drain.published();
+        push(&ring, &long).expect("open");
+        let mut taken = vec![];
+        let mut take_first = |drain: &mut Drain, until| {
+            drain.take(until, |record| {
+                let is_wanted = record.len() == 2;
+                taken.extend(is_wanted.then_some(record[1]));
+                is_wanted
+            })
+        };
+        assert!(take_first(&mut drain, until));
+        assert!(!take_first(&mut drain, until));
+        assert!(!take_first(&mut drain, u64::MAX));
+        assert_eq!(taken, [1]);
+        assert_eq!(take(&mut drain), [long]);
     }
 
     #[test]

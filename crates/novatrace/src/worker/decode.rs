@@ -18,6 +18,9 @@ pub(crate) struct Dictionary {
     names: Vec<Option<Iid>>,
     forms: Forms,
     default_category: Option<Name>,
+    /// The name without letters, which no key may be by number: the core writes "(empty)" only in
+    /// the place of a text.
+    empty: u32,
     limits: Limits,
     location: String,
 }
@@ -133,6 +136,7 @@ impl Dictionary {
             names: Vec::new(),
             forms: Forms::default(),
             default_category,
+            empty: Name::new("").id(),
             limits,
             location: String::new(),
         }
@@ -233,6 +237,9 @@ impl Dictionary {
         let mut words = said.items.iter();
         while let Some(&head) = words.next() {
             let (key, small) = (((head >> 8) & 0xFF_FFFF) as u32, (head >> 32) as u32);
+            if key == self.empty {
+                return None;
+            }
             match Tag::of(head) {
                 Some(Tag::Category) => form.category(head, Piece::category(iid(small)?)),
                 Some(Tag::SmallUint) => form.uint(head, Piece::uint(iid(key)?)?),
@@ -291,6 +298,7 @@ impl Dictionary {
         match (item.key_text, item.key) {
             (Some(""), _) | (None, 0) => Text::Inline(""),
             (Some(text), _) => self.known.text(text, Kind::AnnotationName, place),
+            (None, id) if id == self.empty => Text::Inline(""),
             (None, id) => Text::Iid(self.name(id, Kind::AnnotationName, place)),
         }
     }
@@ -354,6 +362,20 @@ impl Dictionary {
             None => {
                 body.inline_location(&location);
             }
+        }
+    }
+}
+
+/// Hands the flows of a record to `with`.
+#[inline(never)]
+pub(crate) fn flows(record: &[u64], mut with: impl FnMut(u64)) {
+    let mut items = Reader { words: &record[HEAD_WORDS..] };
+    while let Some(item) = items.next() {
+        match item.tag {
+            Tag::Flow | Tag::FlowEnd => with(items.word()),
+            Tag::More => drop(items.word()),
+            Tag::Name | Tag::CategoryText | Tag::Text => drop(items.text(item.small)),
+            _ => drop(items.scalar(&item)),
         }
     }
 }

@@ -41,33 +41,39 @@ pub(crate) fn write_header(
     out.packet();
 }
 
-/// Which rows have been described, and how.
+/// Which rows have been described, and by which uuid.
+///
+/// Two traces that are joined to one file must not share uuids. So they count from a random number:
+/// of 62 bits for groups, and for tracks with a sequence of their own, whose events need not name
+/// them; of 34 bits for the others, where it is 6 bytes of every event.
 #[derive(Debug)]
 pub(crate) struct Described {
-    /// Whether a row has been described, by row.
-    done: Vec<bool>,
-    /// The uuid of row 0. Rows count up from it; lanes, threads and the process down.
-    first_uuid: u64,
-    /// How many uuids below it are used.
+    /// By row; `None` for those that have not been described.
+    uuids: Vec<Option<TrackUuid>>,
+    first: u64,
+    /// Rows count up from it, lanes down.
+    first_explicit: u64,
+    /// How many uuids below `first` are used: by threads and the process.
     used_below: u64,
+    /// How many lanes there are.
+    lanes: u64,
     /// What rows at the top belong to, in a live session.
     process: Option<TrackUuid>,
 }
 
 impl Described {
-    /// For the trace of that uuid.
-    pub(crate) fn new(uuid: u128) -> Self {
-        // Two traces that are joined to one file must not share uuids; with 34 random bits they
-        // hardly do, and a track that has to be named in its events costs 6 bytes there.
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
-        let first_uuid = (uuid as u64 & ((1 << 34) - 1)) | 1 << 33;
-        Self { done: Vec::new(), first_uuid, used_below: 0, process: None }
+    /// From two random numbers.
+    pub(crate) fn new(first: u64, first_explicit: u64) -> Self {
+        // Far from where the explicit ones are, and from the end of the numbers.
+        let first = (first & ((1 << 62) - 1)) | 1 << 62;
+        let first_explicit = (first_explicit & ((1 << 34) - 1)) | 1 << 34;
+        Self { uuids: Vec::new(), first, first_explicit, used_below: 0, lanes: 0, process: None }
     }
 
-    /// A uuid that no row has.
+    /// A uuid that no row has, for a track with a sequence of its own.
     pub(crate) fn next_uuid(&mut self) -> TrackUuid {
         self.used_below += 1;
-        TrackUuid(self.first_uuid - self.used_below)
+        TrackUuid(self.first - self.used_below)
     }
 
     /// The process, whose rows those at the top are from now on.
@@ -87,10 +93,11 @@ impl Described {
         sequences: &mut Vec<Sequence>,
         out: &mut Output,
     ) -> Track {
-        let uuid = self.row(rows, index, &mut sequences[0], out);
-        let name = rows.name(index);
         let own = if self.process.is_some() { OWN_SEQUENCES_LIVE } else { OWN_SEQUENCES };
-        if sequences.len() > own {
+        let is_explicit = sequences.len() > own;
+        let uuid = self.row(rows, index, is_explicit, &mut sequences[0], out);
+        let name = rows.name(index);
+        if is_explicit {
             return Track::new(name, 0, Some(ExplicitTrack::new(uuid)));
         }
         let number = u32::try_from(sequences.len() + 1).expect("at most 127");
@@ -102,23 +109,28 @@ impl Described {
         Track::new(name, sequences.len() - 1, None)
     }
 
-    /// Describes a row and those above it on the sequence that all share, unless it has been.
+    /// Describes a row, and those above it, unless it has been: on the sequence that all share.
+    /// `is_explicit` says whether its events are to name it.
     pub(crate) fn row(
         &mut self,
         rows: &Rows,
         index: u32,
+        is_explicit: bool,
         shared: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        let uuid = TrackUuid(self.first_uuid + u64::from(index));
-        self.done.resize(self.done.len().max(index as usize + 1), false);
-        if !std::mem::replace(&mut self.done[index as usize], true) {
-            let row = rows.settle(index);
-            if let Some(parent) = row.parent {
-                self.row(rows, parent, shared, out);
-            }
-            self.write(&row, index, uuid, shared, out);
+        if let Some(&Some(uuid)) = self.uuids.get(index as usize) {
+            return uuid;
         }
+        let first = if is_explicit { self.first_explicit } else { self.first };
+        let uuid = TrackUuid(first + u64::from(index));
+        let row = rows.settle(index);
+        if let Some(parent) = row.parent {
+            self.row(rows, parent, false, shared, out);
+        }
+        self.uuids.resize(self.uuids.len().max(index as usize + 1), None);
+        self.uuids[index as usize] = Some(uuid);
+        self.write(&row, index, uuid, shared, out);
         uuid
     }
 
@@ -130,7 +142,8 @@ impl Described {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        let uuid = self.next_uuid();
+        self.lanes += 1;
+        let uuid = TrackUuid(self.first_explicit - self.lanes);
         self.write(&rows.settle(index), index, uuid, sequence, out);
         uuid
     }
@@ -164,7 +177,7 @@ impl Described {
         let descriptor = TrackDescriptor {
             uuid,
             parent: match row.parent {
-                Some(parent) => Some(TrackUuid(self.first_uuid + u64::from(parent))),
+                Some(parent) => self.uuids[parent as usize],
                 None => self.process,
             },
             name: &row.name,

@@ -1,7 +1,6 @@
 //! What the callers' handles and the worker share.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,6 +10,8 @@ use std::time::Duration;
 use novatrace_core::Limits;
 use novatrace_sink::Sink;
 
+use super::describe::Described;
+use super::random::random;
 use super::row::Rows;
 use super::run;
 use super::stats::Stats;
@@ -108,15 +109,14 @@ impl Link {
     ) -> Result<Arc<Self>, Error> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sync::prepare();
-        // The standard library's hash keys come from the system's randomness.
-        let random = RandomState::new();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let uuid =
-            u128::from(random.hash_one((id, 0))) << 64 | u128::from(random.hash_one((id, 1)));
+        let [high, low, first_flow, first_uuid, first_explicit] = random();
+        let uuid = u128::from(high) << 64 | u128::from(low);
+        let described = Described::new(first_uuid, first_explicit);
         let link = Arc::new(Self {
             id,
             config,
-            flows: Flows::new(random.hash_one((id, 2))),
+            flows: Flows::new(first_flow),
             rows: Rows::default(),
             open_slices: Mutex::default(),
             last_open_id: AtomicU64::new(0),
@@ -134,7 +134,7 @@ impl Link {
         let for_worker = Arc::clone(&link);
         let thread = std::thread::Builder::new()
             .name("novatrace".to_owned())
-            .spawn(move || run::run(&for_worker, sink, path, uuid))
+            .spawn(move || run::run(&for_worker, sink, path, uuid, described))
             .map_err(ErrorKind::Worker)?;
         let _ = link.worker.set(thread.thread().clone()); // set once, here
         Ok(link)

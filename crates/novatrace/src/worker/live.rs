@@ -197,7 +197,10 @@ impl Worker<'_> {
         let mut at = 0;
         while at < threads.len() {
             let Thread { drain, book, published, .. } = &mut threads[at];
-            progress |= drain.take_until(*published, |record| self.live_record(book, record));
+            progress |= drain.take(*published, |record| {
+                self.live_record(book, record);
+                true
+            });
             // Asked first: what was pushed before is then seen, if only by the next pass.
             let is_over = drain.is_released() && drain.is_empty();
             if !is_over {
@@ -223,7 +226,7 @@ impl Worker<'_> {
             if now >= live.next_drain_ns {
                 let every = self.link.config.batch_time.as_nanos();
                 live.next_drain_ns = now + u64::try_from(every).unwrap_or(u64::MAX);
-                self.drain_live_rows();
+                self.drain_window();
             }
         }
         progress
@@ -333,7 +336,7 @@ impl Worker<'_> {
             let lead = *lead;
             if items.is_empty() {
                 book.sequence.named_event(&mut self.out.batch, ns, event, lead);
-                self.events_since_drain += 1;
+                self.counts.events += 1;
                 self.out.event();
                 return lead;
             }
@@ -347,7 +350,7 @@ impl Worker<'_> {
                 )
             {
                 book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
-                self.events_since_drain += 1;
+                self.counts.events += 1;
                 self.out.event();
                 return lead;
             }
@@ -381,7 +384,7 @@ impl Worker<'_> {
         self.dictionary.plain_body(said, &mut live.body, &mut place);
         book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
         self.out.event();
-        self.events_since_drain += 1;
+        self.counts.events += 1;
         site.lead = self.dictionary.lead(said);
         if !items.is_empty()
             && let Some(form) = self.dictionary.form(said)
@@ -424,7 +427,7 @@ impl Worker<'_> {
         let event = EventType::Counter;
         book.sequence.event(&mut self.out.batch, ns, event, Some(&track), &live.body);
         self.out.event();
-        self.events_since_drain += 1;
+        self.counts.events += 1;
     }
 
     /// An event of a row: as the generator's, once its times are nanoseconds.

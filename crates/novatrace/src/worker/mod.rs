@@ -14,10 +14,13 @@ mod link;
 mod live;
 mod output;
 mod pending;
+mod random;
+mod rings;
 mod row;
 mod run;
 mod stats;
 mod threads;
+mod ties;
 mod track;
 
 pub(crate) use link::{Config, Link, LiveConfig, OpenId};

@@ -11,22 +11,23 @@ use novatrace_core::{
 };
 use novatrace_sink::Sink;
 
-use super::decode::{Dictionary, Place};
+use super::decode::{Dictionary, Place, flows};
 use super::describe::{self, Described};
 use super::link::Link;
 use super::live::Live;
-use super::output::Output;
+use super::output::{self, Output};
 use super::pending::{Entry, EntryKind, Extent};
+use super::rings::{Pass, Patience, Rings};
 use super::stats::Stats;
+use super::ties::Ties;
 use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
 use crate::generator::OpenSlices;
-use crate::record::{Drain, HEAD_WORDS, Kind};
+use crate::record::{Drain, HAS_FLOW, HEAD_WORDS, Kind};
 use crate::sync;
 
-/// A record of so many words counts as two events of the window, of twice as many as three, so
-/// that the window bounds memory: 1 KiB an event.
-const WORDS_PER_EVENT: usize = 128;
+/// What the records of one window take at most, in words; so the window bounds memory too.
+const WINDOW_WORDS: usize = 2 << 20;
 /// Bodies that open slices may hold back.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 /// How long the worker waits at most for a ring to fill.
@@ -35,31 +36,27 @@ const TICK: Duration = Duration::from_millis(5);
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
 /// The worker's thread, from start to end.
-pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) {
+pub(crate) fn run(
+    link: &Arc<Link>,
+    sink: Box<dyn Sink>,
+    path: Option<PathBuf>,
+    uuid: u128,
+    described: Described,
+) {
     let mut rings = Rings::default();
-    let mut worker = Worker::new(link, sink, path, uuid);
+    let mut worker = Worker::new(link, sink, path, described);
     // A fault of ours must not take the program with it, nor leave its threads waiting.
     let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings, uuid)));
     if let Err(panic) = outcome {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
+        let message = output::panic_message(&*panic).to_owned();
         link.fail(ErrorKind::WorkerPanicked { message }.into());
         worker.close(&mut rings);
+        worker.abandon(&mut rings);
     }
     let stats = worker.stats();
     // The file is closed before anyone is told that it is complete.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
     link.done(stats);
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Rings {
-    all: Vec<Drain>,
-    /// How many have ever been made, those of live threads included.
-    known: u64,
 }
 
 /// All that the worker knows.
@@ -81,21 +78,36 @@ pub(super) struct Worker<'l> {
     /// What the last drain left.
     pending_events: usize,
     pending_bytes: usize,
-    pub(super) events_since_drain: u64,
+    /// Events between two drains.
+    window: usize,
     /// What is left of the window.
     window_left: usize,
+    /// A record of 2 to this power words counts as two events of the window, of twice as many as
+    /// three: so that a window of such records has no more than `WINDOW_WORDS`.
+    long: u32,
+    patience: Patience,
+    ties: Ties,
+    /// After a fault of its own: what is not with the sink is not going to be.
+    is_abandoned: bool,
     /// Ends that came before their begins, through another thread's ring: by open slice.
     early_ends: HashMap<u64, u64>,
     pub(super) counts: Stats,
+    is_closed: bool,
 }
 
 impl<'l> Worker<'l> {
-    fn new(link: &'l Link, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) -> Self {
+    fn new(
+        link: &'l Link,
+        sink: Box<dyn Sink>,
+        path: Option<PathBuf>,
+        mut described: Described,
+    ) -> Self {
         let config = &link.config;
+        let window = config.window.min(WINDOW_WORDS);
+        let window = window + Patience::extra(window);
         let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
-        let mut described = Described::new(uuid);
         let live = config.live.as_ref().map(|_| Box::new(Live::new(described.set_process())));
         Self {
             link,
@@ -109,10 +121,15 @@ impl<'l> Worker<'l> {
             active: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
-            events_since_drain: 0,
-            window_left: config.window,
+            window,
+            window_left: window,
+            long: (WINDOW_WORDS / config.window.clamp(1, WINDOW_WORDS)).ilog2(),
+            patience: Patience::new(config.window),
+            ties: Ties::default(),
+            is_abandoned: false,
             early_ends: HashMap::new(),
             counts: Stats::default(),
+            is_closed: false,
         }
     }
 
@@ -127,14 +144,15 @@ impl<'l> Worker<'l> {
             let asked = self.link.asked();
             if asked.finish {
                 self.close(rings);
-                self.take_all(rings);
+                self.take(rings, Pass::Whole);
                 // A pass for each ring that a thread has grown.
                 while self.take_live() {}
                 self.finish();
                 return;
             }
-            self.new_rings(rings);
-            let mut progress = self.take_all(rings);
+            let pass = if asked.flush { Pass::Whole } else { Pass::InOrder };
+            let mut progress = self.take(rings, pass);
+            self.new_threads();
             progress |= self.take_live();
             if asked.flush {
                 self.drain_all();
@@ -157,17 +175,11 @@ impl<'l> Worker<'l> {
         }
     }
 
-    fn new_rings(&mut self, rings: &mut Rings) {
-        let made = self.link.rings_made();
-        if made != rings.known {
-            rings.known = made;
-            self.link.new_rings(&mut rings.all);
-            self.new_threads();
-        }
-    }
-
-    /// Refuses records from here on, and settles which came before.
+    /// Refuses records from here on, and settles which came before: once, since owners rely on it.
     fn close(&mut self, rings: &mut Rings) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
         self.link.refuse_rings();
         self.link.new_rings(&mut rings.all);
         self.new_threads();
@@ -179,15 +191,9 @@ impl<'l> Worker<'l> {
         live.inspect(|live| live.finish_close());
     }
 
-    fn take_all(&mut self, rings: &mut Rings) -> bool {
-        let mut progress = false;
-        rings.all.retain_mut(|ring| {
-            // Released first: what was pushed before is then seen.
-            let is_released = ring.is_released();
-            progress |= ring.take(|record| self.record(record));
-            !(is_released && ring.is_empty())
-        });
-        progress
+    fn take(&mut self, rings: &mut Rings, pass: Pass) -> bool {
+        let (link, patience) = (self.link, self.patience);
+        rings.take(link, patience, pass, |record| self.record(record))
     }
 
     #[inline(always)]
@@ -200,6 +206,14 @@ impl<'l> Worker<'l> {
     /// An event of a row, with its times in nanoseconds: those of the record, or what they stand for.
     #[inline(always)]
     pub(super) fn record_at(&mut self, record: &[u64], start: u64, word: u64) {
+        // Before anything can go wrong with it.
+        self.counts.events += u64::from(is_event(record));
+        self.place(record, start, word);
+    }
+
+    /// Puts a record where it belongs.
+    #[inline(always)]
+    fn place(&mut self, record: &[u64], start: u64, word: u64) {
         let head = record[0];
         let row = (head >> 32) as u32;
         let Some(kind) = Kind::of(head) else { return };
@@ -213,6 +227,9 @@ impl<'l> Worker<'l> {
                 let sequence = &mut self.sequences[track.sequence];
                 let mut place = Place { sequence, out: &mut self.out };
                 self.dictionary.body(record, bodies, &mut place);
+                if head & u64::from(HAS_FLOW) << 8 != 0 {
+                    flows(record, |flow| self.ties.note(flow, start, row));
+                }
                 if kind == Kind::Slice {
                     (word, EntryKind::Slice)
                 } else if kind == Kind::Instant {
@@ -232,7 +249,9 @@ impl<'l> Worker<'l> {
             Kind::End => return self.end(row, word, start),
             _ => return,
         };
-        track.pending.push(start, end, entry, body);
+        #[expect(clippy::cast_possible_truncation, reason = "it may wrap around")]
+        let number = self.counts.events as u32;
+        track.pending.push(start, end, entry, number, body);
         if !track.is_active {
             track.is_active = true;
             self.active.push(row);
@@ -242,8 +261,7 @@ impl<'l> Worker<'l> {
         {
             self.end(row, word, end);
         }
-        self.events_since_drain += 1;
-        match self.window_left.checked_sub(1 + record.len() / WORDS_PER_EVENT) {
+        match self.window_left.checked_sub(1 + (record.len() >> self.long)) {
             Some(left) => self.window_left = left,
             None => self.drain_window(),
         }
@@ -256,11 +274,11 @@ impl<'l> Worker<'l> {
         let rows = self.link.rows();
         if row < rows.len() {
             self.tracks.resize_with(rows.len() as usize, || None);
-            let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
             let (sequences, out) = (&mut self.sequences, &mut self.out);
+            let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
             let track = self.described.first_event(rows, row, start_ns, sequences, out);
             self.tracks[row as usize] = Some(Box::new(track));
-            self.record_at(record, start, word);
+            self.place(record, start, word);
         }
     }
 
@@ -274,16 +292,11 @@ impl<'l> Worker<'l> {
         if row >= rows.len() {
             return None;
         }
-        let uuid = self.described.row(rows, row, &mut self.sequences[0], &mut self.out);
+        let uuid = self.described.row(rows, row, true, &mut self.sequences[0], &mut self.out);
         let track = ExplicitTrack::new(uuid);
         self.counter_tracks.resize(self.counter_tracks.len().max(index + 1), None);
         self.counter_tracks[index] = Some(track);
         Some(track)
-    }
-
-    /// Writes the events of a live session's rows that have waited for their turn.
-    pub(super) fn drain_live_rows(&mut self) {
-        self.drain(Extent::Window, false);
     }
 
     fn end(&mut self, track: u32, id: u64, end: u64) {
@@ -295,66 +308,96 @@ impl<'l> Worker<'l> {
 
     #[cold]
     #[inline(never)]
-    fn drain_window(&mut self) {
-        self.drain(Extent::Window, false);
+    pub(super) fn drain_window(&mut self) {
+        self.drain(Extent::Window);
         // Open slices hold back what follows them, but not for ever.
-        let held = 2 * self.link.config.window.max(1);
+        let held = 2 * self.window.max(1);
         if self.pending_events > held || self.pending_bytes > MAX_PENDING_BYTES {
-            self.drain(Extent::Window, true);
+            self.drain(Extent::Held);
         }
+        self.ties.turn();
     }
 
     /// Writes all that is known, the ends of slices included, also of tracks without pending events.
     fn drain_all(&mut self) {
-        self.drain(Extent::All, true);
+        self.drain(Extent::All);
+        self.ties.clear();
         for track in self.tracks.iter_mut().flatten() {
             track.write_ends(&mut self.sequences[track.sequence], &mut self.out);
         }
     }
 
-    fn drain(&mut self, extent: Extent, with_open: bool) {
-        self.counts.events += self.events_since_drain;
-        self.events_since_drain = 0;
-        self.window_left = self.link.config.window;
+    fn drain(&mut self, extent: Extent) {
+        self.window_left = self.window;
         self.pending_events = 0;
         self.pending_bytes = 0;
-        for index in std::mem::take(&mut self.active) {
-            let row = index as usize;
-            let Some(at) = &mut self.tracks[row] else { continue };
-            let (link, described, dictionary) = (self.link, &mut self.described, &self.dictionary);
-            let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
-            at.drain(
-                extent,
-                with_open,
-                &mut Surroundings {
-                    sequence: &mut self.sequences[at.sequence],
-                    out: &mut self.out,
-                    overlap: self.link.config.overlap,
-                    new_lane: &mut |sequence, out| {
-                        *lanes += 1;
-                        described.lane(link.rows(), index, sequence, out)
-                    },
-                    refused: &mut |kind| {
-                        *refused += 1;
-                        link.fail(kind.into());
-                    },
-                    name_of: &|body| dictionary.name_in(body),
-                },
-            );
-            self.pending_events += at.pending.len();
-            self.pending_bytes += at.pending.body_bytes();
-            if at.pending.is_empty() {
+        if !self.ties.is_empty() {
+            self.drain_tied(extent);
+        }
+        for row in std::mem::take(&mut self.active) {
+            let Some(Some(at)) = self.tracks.get_mut(row as usize) else { continue };
+            if std::mem::take(&mut at.is_drained) {
+                // Together with others.
+            } else if at.pending.is_empty() {
+                // Nothing has come since the last drain.
+                at.pending.shrink();
                 at.is_active = false;
+                continue;
             } else {
-                self.active.push(index);
+                self.with_track(row, |at, around| at.drain(extent, around));
+            }
+            if let Some(Some(at)) = self.tracks.get(row as usize) {
+                self.pending_events += at.pending.len();
+                self.pending_bytes += at.pending.body_bytes();
+            }
+            self.active.push(row);
+        }
+    }
+
+    /// Writes the tracks that are tied, merged.
+    #[cold]
+    #[inline(never)]
+    fn drain_tied(&mut self, extent: Extent) {
+        #[expect(clippy::cast_possible_truncation, reason = "it may wrap around")]
+        let number = self.counts.events as u32 + 1;
+        let mut merge = self.ties.prepare(&mut self.tracks, extent, number);
+        while let Some((row, places)) = merge.next() {
+            self.with_track(row, |at, around| at.write(places, around));
+        }
+        for (row, written) in merge.written() {
+            if let Some(Some(at)) = self.tracks.get_mut(row as usize) {
+                at.pending.finish(written);
+                at.is_drained = true;
             }
         }
+    }
+
+    #[inline(always)]
+    fn with_track(&mut self, row: u32, write: impl FnOnce(&mut Track, &mut Surroundings<'_>)) {
+        let Some(Some(at)) = self.tracks.get_mut(row as usize) else { return };
+        let (link, described, dictionary) = (self.link, &mut self.described, &self.dictionary);
+        let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
+        let mut around = Surroundings {
+            sequence: &mut self.sequences[at.sequence],
+            out: &mut self.out,
+            overlap: link.config.overlap,
+            new_lane: &mut |sequence, out| {
+                *lanes += 1;
+                described.lane(link.rows(), row, sequence, out)
+            },
+            refused: &mut |kind| {
+                *refused += 1;
+                link.fail(kind.into());
+            },
+            name_of: &|body| dictionary.name_in(body),
+        };
+        write(at, &mut around);
     }
 
     fn finish(&mut self) {
         let now = self.finish_live();
         let written = self.sequences.iter().map(Sequence::last_ns);
-        let pending = self.tracks.iter().flatten().map(|track| track.last_ns());
+        let pending = self.tracks.iter_mut().flatten().map(|track| track.last_ns());
         let last_ns = written.chain(pending).chain(now).max().unwrap_or(0);
         let last = match self.link.config.open_slices {
             OpenSlices::Close => Some(last_ns),
@@ -368,7 +411,7 @@ impl<'l> Worker<'l> {
         // Rows without events are rows all the same.
         let rows = self.link.rows();
         for index in 0..rows.len() {
-            self.described.row(rows, index, &mut self.sequences[0], &mut self.out);
+            self.described.row(rows, index, false, &mut self.sequences[0], &mut self.out);
         }
         self.out.finish();
         if let Some(error) = self.out.take_error() {
@@ -376,9 +419,29 @@ impl<'l> Worker<'l> {
         }
     }
 
+    /// After a fault: counts what is left in the rings as recorded, and all that is not with the sink
+    /// as dropped.
+    fn abandon(&mut self, rings: &mut Rings) {
+        let (link, patience) = (self.link, self.patience);
+        rings.take(link, patience, Pass::Whole, |record| {
+            self.counts.events += u64::from(is_event(record));
+        });
+        self.is_abandoned = true;
+    }
+
     fn stats(&self) -> Stats {
         let (packets, bytes, dropped) = self.out.counts();
-        let events = self.counts.events + self.events_since_drain;
-        Stats { events, packets, bytes, dropped, ..self.counts }
+        let dropped = if self.is_abandoned {
+            self.counts.events - self.counts.refused - self.out.events()
+        } else {
+            dropped
+        };
+        Stats { packets, bytes, dropped, ..self.counts }
     }
+}
+
+/// Whether a record counts as an event: the end of a slice does not.
+#[inline(always)]
+fn is_event(record: &[u64]) -> bool {
+    record.first().is_some_and(|&head| head & 0xFF != Kind::End as u64)
 }
