@@ -108,7 +108,9 @@ try {
       requestAnimationFrame(() => requestAnimationFrame(drawn));
     }));
   }
-  await page.screenshot({ path: options.out });
+  // Dragging the panel selects the text that it passes.
+await page.evaluate(() => window.getSelection()?.removeAllRanges());
+await page.screenshot({ path: options.out });
   console.log(`${await page.title()} -> ${options.out}`);
 } catch (error) {
   console.error(`cannot take a picture of ${options.trace}: ${error.message}`);

@@ -20,7 +20,7 @@ use novatrace::{Counter, FlowId, Overflow, Session, counter, instant, trace, tra
 
 static QUEUE: Counter = counter!("queue depth", unit = "files", category = "queue");
 static READ: Counter = counter!("bytes read", unit = "B", category = "io");
-static WORDS: Counter = counter!("distinct words", unit = "words", category = "count");
+static WORDS: Counter = counter!("words counted", unit = "words", category = "count");
 
 /// Counts the words of the sources in the cargo registry, and records a trace of it.
 #[derive(Debug, Parser)]
@@ -89,7 +89,7 @@ fn run(sources: &Path, arguments: &Arguments) -> Outcome {
     let phases = novatrace::track("phases");
     let times = Times::default();
     let (bytes, files) = (AtomicU64::new(0), AtomicU64::new(0));
-    let (send, receive) = sync_channel::<Work>(64);
+    let (send, receive) = sync_channel::<Work>(8);
     let receive = Mutex::new(receive);
     let phase = phases.trace("find, read and count");
     let parts: Vec<Counts> = std::thread::scope(|scope| {
@@ -98,7 +98,7 @@ fn run(sources: &Path, arguments: &Arguments) -> Outcome {
         let walker = std::thread::Builder::new().name("walker".to_owned());
         let walker = walker.spawn_scoped(scope, move || {
             let mut left = limit;
-            times.walk.time(|| walk(sources, &send, &mut left));
+            times.walk.time(|| walk(sources, 0, &send, &mut left));
         });
         let counters: Vec<_> = (0..arguments.threads.max(1))
             .filter_map(|at| {
@@ -124,8 +124,10 @@ fn run(sources: &Path, arguments: &Arguments) -> Outcome {
 }
 
 /// Sends the sources below `folder`, by name, until none are left to send.
-fn walk(folder: &Path, send: &SyncSender<Work>, left: &mut usize) {
-    let _span = trace!("walk", category = "walk", folder = folder.display().to_string());
+fn walk(folder: &Path, depth: u32, send: &SyncSender<Work>, left: &mut usize) {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    // A span for each package; what lies deeper is the same.
+    let _span = (depth == 2).then(|| trace!(name, category = "walk"));
     let Ok(entries) = fs::read_dir(folder) else { return };
     let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     entries.sort();
@@ -134,7 +136,7 @@ fn walk(folder: &Path, send: &SyncSender<Work>, left: &mut usize) {
             return;
         }
         if path.is_dir() {
-            walk(&path, send, left);
+            walk(&path, depth + 1, send, left);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             *left -= 1;
             let flow = novatrace::flow();
@@ -187,7 +189,7 @@ fn count_all(
                 }
             }
         });
-        WORDS.set(counts.len());
+        WORDS.add(words.len());
     }
 }
 
@@ -261,8 +263,9 @@ fn main() -> Result<()> {
         .attribute("sources", sources.display().to_string())
         .create(&arguments.out)?;
     let traced = run(&sources, &arguments);
-    let report =
-        session.close().with_context(|| format!("cannot complete `{}`", arguments.out.display()))?;
+    let report = session
+        .close()
+        .with_context(|| format!("cannot complete `{}`", arguments.out.display()))?;
 
     println!("{}", where_time_went(&traced));
     println!("{}", most_frequent(&traced.counts));
