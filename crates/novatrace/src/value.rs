@@ -91,6 +91,15 @@ impl Spill {
         item.write(self.buffer());
     }
 
+    /// Adds an item that comes after what is here already; leaves none.
+    #[inline(never)]
+    pub(crate) fn take_item<'a>(&mut self, item: Option<Item<'a>>) -> Option<Item<'a>> {
+        if let Some(item) = item {
+            self.item(item);
+        }
+        None
+    }
+
     fn buffer(&mut self) -> &mut Vec<u64> {
         if self.0.capacity() == 0 {
             self.0 = SPARE.try_with(Cell::take).unwrap_or_default();

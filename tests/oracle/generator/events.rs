@@ -160,6 +160,35 @@ fn an_event_has_the_categories_it_names_or_the_default_one() {
 }
 
 #[test]
+fn what_is_said_of_an_event_keeps_its_order_whatever_its_types() {
+    let oracle = oracle_or_skip!();
+    let loaded = traced(&oracle, |trace| {
+        let track = trace.group("g").track("t");
+        let number = track.instant(0, "number last").arg("m", "old").arg("m", 5);
+        number.emit().expect("recordable");
+        let text = track.instant(1, "text last").arg("m", 5).arg("m", "new");
+        text.emit().expect("recordable");
+        let fields = std::collections::BTreeMap::from([("m", 1), ("n", 2)]);
+        let fields = track.instant(2, "fields between").arg("n", 0).args(&fields).arg("m", 9u8);
+        fields.emit().expect("recordable");
+        let list = track.instant(3, "list first").categories(["x", "y"]).category("z");
+        list.emit().expect("recordable");
+        let list = track.instant(4, "list last").category("x").categories(["y", "z"]);
+        list.emit().expect("recordable");
+    });
+    assert_eq!(
+        rows(&loaded),
+        [
+            "g/t 0+0 number last [default] {m=5}",
+            "g/t 1+0 text last [default] {m=\"new\"}",
+            "g/t 2+0 fields between [default] {m=9, n=2}",
+            "g/t 3+0 list first [x,y,z] {}",
+            "g/t 4+0 list last [x,y,z] {}",
+        ]
+    );
+}
+
+#[test]
 fn attributes_are_in_the_trace_in_the_order_they_were_said() {
     let oracle = oracle_or_skip!();
     let builder = TraceGenerator::builder()
