@@ -158,10 +158,10 @@ impl TraceBuilder {
         self
     }
 
-    /// The size of each recording thread's ring; 1 MiB by default, at least 4 KiB. A thread that
-    /// fills it faster than the worker empties it waits.
+    /// The size of each recording thread's ring; 1 MiB by default, at least 4 KiB, at most 1 GiB, and
+    /// rounded up to a power of two. A thread that fills it faster than the worker empties it waits.
     pub fn ring_bytes(mut self, bytes: usize) -> Self {
-        self.config.ring_bytes = bytes;
+        self.config.ring_bytes = bytes.min(1 << 30);
         self
     }
 

@@ -127,8 +127,10 @@ pub(crate) enum Item<'a> {
     Text(Label<'a>, &'a str),
 }
 
-/// The longest text that is copied: a record's length is counted in 32 bits.
-const MAX_TEXT: usize = 1 << 28;
+/// The longest text that is copied, in bytes: the trace processor loses events of 256 MiB without a word.
+const MAX_TEXT: usize = 1 << 20;
+/// In a text's length: the rest was left out.
+pub(crate) const CUT: u32 = 1 << 31;
 
 /// `text`, or its start if it is far too long for any viewer.
 #[inline(always)]
@@ -145,21 +147,24 @@ fn cut_long(text: &str) -> &str {
     &text[..end]
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
 #[inline(always)]
 pub(crate) fn text_item(out: &mut impl Writer, tag: Tag, text: &str) {
-    let text = cut(text);
-    out.word(tag.head(0, text.len() as u32));
-    out.text(text);
+    keyed_item(out, tag, 0, text);
 }
 
 /// A text that is an argument's value; `key` is its key as a name's id, or 0.
-#[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
 #[inline(always)]
 pub(crate) fn keyed_text(out: &mut impl Writer, key: u32, text: &str) {
-    let text = cut(text);
-    out.word(Tag::Text.head(key, text.len() as u32));
-    out.text(text);
+    keyed_item(out, Tag::Text, key, text);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
+#[inline(always)]
+fn keyed_item(out: &mut impl Writer, tag: Tag, key: u32, text: &str) {
+    let kept = cut(text);
+    let flag = if kept.len() < text.len() { CUT } else { 0 };
+    out.word(tag.head(key, kept.len() as u32 | flag));
+    out.text(kept);
 }
 
 #[inline(always)]

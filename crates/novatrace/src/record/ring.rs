@@ -60,6 +60,8 @@ pub(crate) struct Ring {
     owner: Apart<OwnerSide>,
     worker: Apart<WorkerSide>,
     closing: Apart<Closing>,
+    /// The process that has the worker.
+    process: u32,
     /// Records that are longer than the buffer allows, in order; an `Aside` stands for each.
     aside: Mutex<VecDeque<Box<[u64]>>>,
 }
@@ -123,6 +125,7 @@ impl Ring {
             owner: Apart::default(),
             worker: Apart::default(),
             closing: Apart::default(),
+            process: std::process::id(),
             aside: Mutex::default(),
         };
         ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
@@ -359,7 +362,10 @@ impl Ring {
             if has_room() {
                 return Ok(());
             }
-            if self.closing.0.is_closed.load(Ordering::Acquire) {
+            // In a forked child there is no worker to wait for.
+            if self.closing.0.is_closed.load(Ordering::Acquire)
+                || self.process != std::process::id()
+            {
                 return Err(Closed);
             }
             if round < 64 {

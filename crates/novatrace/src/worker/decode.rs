@@ -8,7 +8,7 @@ use novatrace_core::{
 use super::forms::{Form, Forms, Texts};
 use super::output::Output;
 use crate::name::Name;
-use crate::record::{HAS_CATEGORY, HEAD_WORDS, Tag, text, text_words};
+use crate::record::{CUT, HAS_CATEGORY, HEAD_WORDS, Tag, text, text_words};
 
 /// The numbers of a trace's texts.
 #[derive(Debug)]
@@ -317,7 +317,12 @@ impl Dictionary {
         }
         let shape = match item.tag {
             Tag::Text => {
-                let text = self.known.value(items.text(item.small), place);
+                let text = items.text(item.small);
+                if item.small & CUT != 0 {
+                    annotations.text(key, Text::Inline(&format!("{text}… (cut)")));
+                    return;
+                }
+                let text = self.known.value(text, place);
                 annotations.text(key, text);
                 return;
             }
@@ -407,7 +412,7 @@ impl<'r> Reader<'r> {
 
     #[inline]
     fn text(&mut self, len: u32) -> &'r str {
-        let len = len as usize;
+        let len = (len & !CUT) as usize;
         let (words, rest) = self.words.split_at(text_words(len).min(self.words.len()));
         self.words = rest;
         if words.len() * 8 < len { "" } else { text(words, len) }

@@ -1,6 +1,5 @@
 //! What the callers' handles and the worker share.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -17,8 +16,8 @@ use super::run;
 use super::stats::Stats;
 use super::threads::{Loss, NewThread, ThreadLink};
 use crate::error::{Error, ErrorKind};
-use crate::generator::Flows;
 use crate::generator::{Attribute, OpenSlices, Overlap};
+use crate::generator::{Flows, OpenId, OpenSliceTable};
 use crate::name::Name;
 use crate::record::{self, Closed, Drain, Fill, Ring, Source};
 use crate::sync;
@@ -47,10 +46,6 @@ pub(crate) struct LiveConfig {}
 /// Rings that are kept for threads to come: with the default size, 64 MiB of address space at most, and
 /// of memory what they have used.
 const MAX_SPARE_RINGS: usize = 16;
-
-/// Tells the open slices of a trace apart; from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct OpenId(pub(crate) u64);
 
 /// What the callers' handles and the worker share.
 #[derive(Debug)]
@@ -373,35 +368,5 @@ impl Source for Arc<Link> {
             self.rings_made.fetch_add(1, Ordering::Release);
         }
         ring
-    }
-}
-
-/// The slices that have begun and not ended, as the callers know them.
-#[derive(Debug, Default)]
-pub(crate) struct OpenSliceTable {
-    /// By track, outermost first.
-    by_track: HashMap<u32, Vec<(OpenId, u64, Box<str>)>>,
-}
-
-impl OpenSliceTable {
-    pub(crate) fn open(&mut self, track: u32, id: OpenId, start_ns: u64, name: Box<str>) {
-        self.by_track.entry(track).or_default().push((id, start_ns, name));
-    }
-
-    pub(crate) fn innermost(&self, track: u32) -> Option<(OpenId, u64)> {
-        self.by_track.get(&track)?.last().map(|&(id, start_ns, _)| (id, start_ns))
-    }
-
-    pub(crate) fn name(&self, track: u32, id: OpenId) -> Option<&str> {
-        let open = self.by_track.get(&track)?.iter().rev().find(|open| open.0 == id)?;
-        Some(&open.2)
-    }
-
-    pub(crate) fn close(&mut self, track: u32, id: OpenId) {
-        if let Some(open) = self.by_track.get_mut(&track)
-            && let Some(at) = open.iter().rposition(|open| open.0 == id)
-        {
-            open.remove(at);
-        }
     }
 }
