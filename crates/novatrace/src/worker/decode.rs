@@ -378,9 +378,15 @@ pub(crate) fn flows(record: &[u64], mut with: impl FnMut(u64)) {
     while let Some(item) = items.next() {
         match item.tag {
             Tag::Flow | Tag::FlowEnd => with(items.word()),
-            Tag::More => drop(items.word()),
-            Tag::Name | Tag::CategoryText | Tag::Text => drop(items.text(item.small)),
-            _ => drop(items.scalar(&item)),
+            Tag::More => {
+                items.word();
+            }
+            Tag::Name | Tag::CategoryText | Tag::Text => {
+                items.text(item.small);
+            }
+            _ => {
+                items.scalar(&item);
+            }
         }
     }
 }

@@ -178,3 +178,32 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn write(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
+        let mut out = Output::new(Box::new(Nowhere), None, 100, 100);
+        for _ in 0..2 {
+            out.write_if_older(Duration::ZERO);
+            out.batch.push(0);
+            out.packet();
+            out.write_if_older(Duration::ZERO);
+            assert_eq!(out.batch.len(), 1);
+            out.write_if_older(Duration::ZERO);
+            assert!(out.batch.is_empty());
+        }
+        assert_eq!(out.counts(), (2, 2, 0));
+    }
+}

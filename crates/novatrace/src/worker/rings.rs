@@ -6,7 +6,7 @@
 //! by their times: of several rings, the one whose next record is the earliest comes first.
 //!
 //! ```text
-//! first  = words published, of each ring        (then rings made meanwhile)
+//! first  = words published, of each ring        (none, of rings made meanwhile)
 //! second = the next record of each ring
 //! while there is one: the ring of the earliest
 //!     has it been taken up to `first`? the pass ends
@@ -79,6 +79,7 @@ impl Rings {
         pass: Pass,
         mut with: impl FnMut(&[u64]),
     ) -> bool {
+        link.new_rings(&mut self.known, &mut self.all);
         self.until.clear();
         self.until.extend(self.all.iter().map(Drain::published));
         if self.known != link.rings_made() {

@@ -445,3 +445,51 @@ impl<'l> Worker<'l> {
 fn is_event(record: &[u64]) -> bool {
     record.first().is_some_and(|&head| head & 0xFF != Kind::End as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::TraceGenerator;
+    use crate::record;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_fault_of_the_worker_all_that_was_recorded_is_written_or_counted_as_dropped() {
+        for before in [0, 10, 3_000] {
+            let builder = TraceGenerator::builder().batch(1_000, 1 << 20, Duration::from_secs(60));
+            let trace = builder.window(10).sink(Nowhere).expect("a trace");
+            let track = trace.group("g").track("t");
+            for at in 0..before {
+                track.instant(at, "before").emit().expect("open");
+            }
+            // Nobody has registered a name of this number.
+            let words = [
+                record::head(Kind::Instant, 0, track.0.index),
+                HEAD_WORDS as u64 | 0xFF_FFFF << 32,
+                before,
+                before,
+            ];
+            let link = &track.0.link;
+            link.push_words(track.0.index, &words, String::new).expect("open");
+            let after = (0..3_000).take_while(|at| track.instant(*at, "after").emit().is_ok());
+            let recorded = before + 1 + after.count() as u64;
+            let error = trace.finish().expect_err("the worker failed");
+            assert!(matches!(error.kind(), ErrorKind::WorkerPanicked { .. }), "{error}");
+            let stats = trace.stats();
+            assert_eq!(stats.events, recorded);
+            let aids = 9; // Header, sequences, descriptors, texts.
+            let written = stats.packets.saturating_sub(aids);
+            assert!((written..=stats.packets).contains(&(recorded - stats.dropped)), "{stats:?}");
+        }
+    }
+}
