@@ -236,3 +236,26 @@ fn times_are_nanoseconds_seconds_or_cycles() {
         ]
     );
 }
+
+/// From 78 levels on the trace processor ends the whole trace, and from 98 on it drops what is there.
+#[test]
+fn groups_and_counters_of_any_depth_are_shown_and_harm_no_others() {
+    let oracle = oracle_or_skip!();
+    let (loaded, stats) = super::support::read(&oracle, TraceGenerator::builder(), |trace| {
+        trace.track("at the top").instant(0, "other").emit().expect("possible");
+        let mut group = trace.group("0").group("1");
+        let mut counter = trace.counter("c0");
+        for level in 2..500 {
+            group = group.group(&level.to_string());
+            counter = counter.counter(&format!("c{level}"));
+        }
+        group.track("leaf").duration(1, 2, "deep").emit().expect("possible");
+        counter.count(3, 4).expect("possible");
+    });
+    assert_eq!(stats.events, 3);
+    let slices = loaded.slices();
+    let names: Vec<_> = slices.iter().map(|slice| slice.name.as_deref()).collect();
+    assert_eq!(names, [Some("other"), Some("deep")]);
+    assert!(slices[1].track.ends_with("498 › 499 › leaf"), "{}", slices[1].track);
+    assert_eq!(loaded.counters().iter().map(|sample| sample.value).collect::<Vec<_>>(), [4.0]);
+}

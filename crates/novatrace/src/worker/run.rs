@@ -474,7 +474,7 @@ mod tests {
             }
             // Nobody has registered a name of this number.
             let words = [
-                record::head(Kind::Instant, 0, track.0.index),
+                record::head(Kind::Instant, 0, HEAD_WORDS, track.0.index),
                 HEAD_WORDS as u64 | 0xFF_FFFF << 32,
                 before,
                 before,
