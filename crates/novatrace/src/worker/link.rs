@@ -1,6 +1,6 @@
 //! What the callers' handles and the worker share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -37,8 +37,8 @@ pub(crate) struct Config {
     pub(crate) batch_time: Duration,
 }
 
-/// Tells the open slices of a trace apart; from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// Tells the open slices of a trace apart; from 1, in the order they begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OpenId(pub(crate) u64);
 
 /// What the callers' handles and the worker share.
@@ -302,29 +302,27 @@ impl Source for Arc<Link> {
 /// The slices that have begun and not ended, as the callers know them.
 #[derive(Debug, Default)]
 pub(crate) struct OpenSliceTable {
-    /// By track, outermost first.
-    by_track: HashMap<u32, Vec<(OpenId, u64, Box<str>)>>,
+    /// By track, in the order they began: start and name.
+    by_track: HashMap<u32, BTreeMap<OpenId, (u64, Box<str>)>>,
 }
 
 impl OpenSliceTable {
     pub(crate) fn open(&mut self, track: u32, id: OpenId, start_ns: u64, name: Box<str>) {
-        self.by_track.entry(track).or_default().push((id, start_ns, name));
+        self.by_track.entry(track).or_default().insert(id, (start_ns, name));
     }
 
     pub(crate) fn innermost(&self, track: u32) -> Option<(OpenId, u64)> {
-        self.by_track.get(&track)?.last().map(|&(id, start_ns, _)| (id, start_ns))
+        let (&id, &(start_ns, _)) = self.by_track.get(&track)?.last_key_value()?;
+        Some((id, start_ns))
     }
 
     pub(crate) fn name(&self, track: u32, id: OpenId) -> Option<&str> {
-        let open = self.by_track.get(&track)?.iter().rev().find(|open| open.0 == id)?;
-        Some(&open.2)
+        self.by_track.get(&track)?.get(&id).map(|(_, name)| &**name)
     }
 
     pub(crate) fn close(&mut self, track: u32, id: OpenId) {
-        if let Some(open) = self.by_track.get_mut(&track)
-            && let Some(at) = open.iter().rposition(|open| open.0 == id)
-        {
-            open.remove(at);
+        if let Some(open) = self.by_track.get_mut(&track) {
+            open.remove(&id);
         }
     }
 }
