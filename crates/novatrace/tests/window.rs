@@ -20,10 +20,11 @@ fn an_open_slice_that_holds_back_much_costs_other_tracks_nothing() {
         let open = held.begin(0, "open").expect("open");
         for at in 0..2_000_u64 {
             held.duration(at * 10, 5, "child").emit().expect("open");
-            if at % 50 == 0 {
-                // The second is late by one.
-                other.duration(at * 10 + 20, 10, "second").emit().expect("open");
-                other.duration(at * 10 + 10, 10, "first").emit().expect("open");
+            // The second comes first, by some 20 events.
+            match at % 50 {
+                0 => other.duration(at * 10 + 20, 10, "second").emit().expect("open"),
+                20 => other.duration((at - 20) * 10 + 10, 10, "first").emit().expect("open"),
+                _ => {}
             }
         }
         open.end(100_000).expect("after its begin");
