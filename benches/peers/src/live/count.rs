@@ -31,13 +31,19 @@ pub fn count(path: &Path) -> Result<Counted> {
             if field != 11 {
                 return;
             }
-            let _ = fields(event, |field, value, _| match (field, value) {
+            let (mut kind, mut is_counted) = (0, false);
+            let _ = fields(event, |field, value, _| match field {
                 // TrackEvent.type
-                (9, 1) => begun += 1,
-                (9, 2) => ended += 1,
-                (9, 4) => samples += 1,
+                9 => kind = value,
+                // TrackEvent.extra_counter_values, extra_double_counter_values
+                12 | 46 => is_counted = true,
                 _ => {}
             });
+            match kind {
+                1 => begun += 1,
+                2 => ended += 1,
+                _ => samples += u64::from(kind == 4 || is_counted),
+            }
         });
     })
     .context("it is not whole")?;

@@ -19,7 +19,9 @@ mod with_tracing_perfetto_file;
 mod with_tracing_perfetto_sdk;
 mod with_tracy;
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -140,6 +142,14 @@ const CONTESTANTS: &[Contestant] = &[
     contestant::<with_fastrace::Fastrace>("fastrace"),
 ];
 
+/// So many numbers that come after those of the last call, so that values do not depend on the size of
+/// bursts.
+fn next(numbers: u64) -> Range<u64> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let first = NEXT.fetch_add(numbers, Ordering::Relaxed);
+    first..first + numbers
+}
+
 /// `w1` and `w2` from two macros that begin a span to the end of the scope.
 macro_rules! workloads {
     ($span:ident, $span_with:ident) => {
@@ -157,7 +167,7 @@ macro_rules! workloads {
         #[inline(never)]
         fn w2(spans: u64) {
             use std::hint::black_box;
-            for at in 0..spans / 16 {
+            for at in $crate::live::next(spans / 16) {
                 let (number, double) = (black_box(at as i64), black_box(at as f64));
                 let text: &'static str = black_box("fp16");
                 $crate::live::nest!($span_with "a0" "a1" "a2" "a3" , number, double, text);

@@ -100,7 +100,7 @@ fn samples(samples: u64) {
         TrackEventTrack::register_counter_track("samples", TrackEventTrack::process_track_uuid())
             .expect("initialised")
     });
-    for at in 0..samples {
+    for at in super::next(samples) {
         track_event_counter!("live", |context: &mut EventContext| {
             context.set_track(track);
             context.set_counter(TrackEventCounter::Double(at as f64));

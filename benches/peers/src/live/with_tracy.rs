@@ -1,7 +1,8 @@
-//! tracy-client with only its feature `enable`, and no server: what is recorded is kept in memory, and
-//! there is no way to empty it.
+//! tracy-client with only its feature `enable`, and `manual-lifetime`, without which it records from before
+//! `main` on. No server: what is recorded is kept in memory, and there is no way to empty it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use tracy_client::{Client, plot_name, span_location};
@@ -38,7 +39,7 @@ pub struct Tracy {
 #[inline(never)]
 fn samples(samples: u64) {
     let client = Client::running().expect("it was started");
-    for at in 0..samples {
+    for at in super::next(samples) {
         client.plot(plot_name!("samples"), at as f64);
     }
 }
@@ -61,7 +62,10 @@ impl Peer for Tracy {
     }
 
     fn start(_: &Path, _: Task) -> Result<Self> {
-        Ok(Self { _client: Client::start() })
+        let client = Client::start();
+        // Its thread prepares itself for some milliseconds, which are no part of a span's cost.
+        std::thread::sleep(Duration::from_millis(500));
+        Ok(Self { _client: client })
     }
 
     fn close(self) -> Result<Option<u64>> {
