@@ -444,3 +444,24 @@ fn a_serialize_may_itself_record() {
     assert!(!within.is_empty());
     assert!(within.iter().all(|slice| lines(&slice.args) == ["text = \"of its own\""]));
 }
+
+#[test]
+fn a_text_that_no_viewer_shows_is_cut_with_a_sign() {
+    let oracle = oracle_or_skip!();
+    let long = "ä".repeat(9 << 20);
+    let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {
+        let track = trace.track("t");
+        track
+            .instant(0, "i")
+            .arg("before", 1)
+            .arg("long", &long)
+            .arg("after", 2)
+            .emit()
+            .expect("possible");
+    });
+    let slices = loaded.slices();
+    let args = &slices[0].args;
+    assert!(args["before"] == 1 && args["after"] == 2, "{:?}", args.keys());
+    let text = args["long"].as_str().expect("a text");
+    assert!(text.len() < 17 << 20 && text.starts_with("ää") && text.ends_with("ä… (cut)"));
+}

@@ -57,7 +57,7 @@ thread_local! {
 
 /// The tokens of one event's arguments; empty, and free, for events without any.
 #[derive(Debug, Default)]
-pub(crate) struct Spill(Vec<u64>);
+pub struct Spill(Vec<u64>);
 
 /// A buffer that one huge event has grown is not kept.
 const MAX_SPARE_WORDS: usize = 1 << 17;
@@ -81,9 +81,28 @@ impl Spill {
         text_item(out, Tag::Text, function);
     }
 
+    /// Adds a word of an item.
+    pub(crate) fn word(&mut self, word: u64) {
+        self.buffer().word(word);
+    }
+
+    /// Adds a text.
+    pub(crate) fn text(&mut self, label: Label<'_>, text: &str) {
+        Item::Text(label, text).write(self.buffer());
+    }
+
     /// Adds an item that its event's type has no place for.
     pub(crate) fn item(&mut self, item: Item<'_>) {
         item.write(self.buffer());
+    }
+
+    /// Adds an item that comes after what is here already; leaves none.
+    #[inline(never)]
+    pub(crate) fn take_item<'a>(&mut self, item: Option<Item<'a>>) -> Option<Item<'a>> {
+        if let Some(item) = item {
+            self.item(item);
+        }
+        None
     }
 
     fn buffer(&mut self) -> &mut Vec<u64> {

@@ -1,8 +1,8 @@
 //! What cannot be right is an error at the call, in plain words; nothing else is lost by it.
 
-mod common;
+mod batches;
 
-use common::Memory;
+use batches::Memory;
 use novatrace::{ErrorKind, Frequency, Overlap, Seconds, TraceGenerator};
 
 fn message<T: std::fmt::Debug>(result: Result<T, novatrace::Error>) -> String {

@@ -2,13 +2,13 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "fork")]
 
-mod common;
+mod batches;
 
 use novatrace::TraceGenerator;
 
 /// A whole trace, and the number of its first flow.
 fn trace() -> (Vec<u8>, u64) {
-    let memory = common::Memory::default();
+    let memory = batches::Memory::default();
     let trace = TraceGenerator::builder().sink(memory.clone()).expect("a trace");
     let flow = trace.flow();
     trace.group("g").track("t").instant(1, "i").flow(flow).emit().expect("open");

@@ -1,13 +1,13 @@
 //! Batches, back-pressure, and sinks that fail: nothing hangs, nothing is lost uncounted.
 
-mod common;
+mod batches;
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use common::{Memory, packets};
+use batches::{Memory, packets};
 use novatrace::{ErrorKind, Sink, TraceGenerator};
 
 fn record(trace: &TraceGenerator, events: u64) {

@@ -1,10 +1,10 @@
 //! Many threads, many traces, and `finish` in the middle of it.
 
-mod common;
+mod batches;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use common::Memory;
+use batches::Memory;
 use novatrace::{
     CounterTrack, Error, FlowId, Group, GroupTrack, Name, NormalTrack, OpenSlice, Stats,
     TraceBuilder, TraceGenerator,

@@ -1,10 +1,10 @@
 //! What the window promises: a slice that comes no later than it gets no lane, whatever else happens.
 
-mod common;
+mod batches;
 
 use std::time::Instant;
 
-use common::Memory;
+use batches::Memory;
 use novatrace::{OpenSlice, TraceBuilder, TraceGenerator};
 
 fn lanes(builder: TraceBuilder, record: impl FnOnce(&TraceGenerator)) -> u64 {

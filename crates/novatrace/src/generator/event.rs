@@ -64,9 +64,12 @@ impl<'a> Event<'a, ()> {
 }
 
 impl<'a, A: Items> Event<'a, A> {
+    /// Adds an item after all before it: once there are some in the spill, which is written last, it
+    /// goes there too. Whether there are is known at compile time unless a `Serialize` decides it.
     #[inline(always)]
     fn and(self, item: Option<Item<'a>>) -> Event<'a, And<'a, A>> {
-        let Self { row, kind, start, end, flags, name, items, spill, fault } = self;
+        let Self { row, kind, start, end, flags, name, items, mut spill, fault } = self;
+        let item = if spill.words().is_empty() { item } else { spill.take_item(item) };
         let items = And { before: items, item };
         Event { row, kind, start, end, flags, name, items, spill, fault }
     }
@@ -256,12 +259,7 @@ impl<'a, A: Items> Event<'a, A> {
             Label::Text(_) => 0,
         };
         let track = row.index;
-        let head = [
-            record::head(kind, flags, track),
-            words as u64 | u64::from(name_id) << 32,
-            start,
-            word,
-        ];
+        let head = [record::head(kind, flags, words, track), u64::from(name_id) << 32, start, word];
         let record = Record { head, name_text, items: &items, spill: spill.words() };
         match row.link.push(words, track, record) {
             Ok(()) => Ok(()),

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{Closed, Fill, Ring};
 
@@ -16,9 +16,6 @@ thread_local! {
     static LAST: Cell<(u64, *const Ring)> = const { Cell::new((0, ptr::null())) };
     static RINGS: RefCell<Rings> = const { RefCell::new(Rings(Vec::new())) };
 }
-
-/// Rings of threads that record while their thread-locals are being destroyed: a few, for ever.
-static ORPHANS: Mutex<Vec<Arc<Ring>>> = Mutex::new(Vec::new());
 
 struct Rings(Vec<(u64, Arc<Ring>)>);
 
@@ -48,20 +45,20 @@ pub(crate) fn push(
     wake: &dyn Fn(),
     record: impl Fill,
 ) -> Result<bool, Closed> {
-    if LAST.get().0 != source.id() {
-        switch_to(source);
+    if LAST.get().0 != source.id() && !switch_to(source) {
+        return push_late(source, words, track, wake, record);
     }
-    // SAFETY: `LAST` points to a ring that `RINGS` or `ORPHANS` keeps alive, and is reset before an
-    // entry is removed from this thread's `RINGS`.
+    // SAFETY: `LAST` points to a ring that `RINGS` keeps alive, and is reset before an entry is removed
+    // from this thread's `RINGS`.
     let ring = unsafe { &*LAST.get().1 };
-    // SAFETY: a ring in `RINGS` is pushed to by its thread only, and so is one in `ORPHANS`.
+    // SAFETY: a ring in `RINGS` is pushed to by its thread only.
     unsafe { ring.push(words, track, wake, record) }
 }
 
-/// Makes `LAST` this thread's ring for the trace.
+/// Makes `LAST` this thread's ring for the trace; false if the thread ends, and its list is gone already.
 #[cold]
 #[inline(never)]
-fn switch_to(source: &impl Source) {
+fn switch_to(source: &impl Source) -> bool {
     let id = source.id();
     let found = RINGS.try_with(|rings| {
         let rings = &mut rings.borrow_mut().0;
@@ -76,12 +73,26 @@ fn switch_to(source: &impl Source) {
         rings.push((id, ring));
         last
     });
-    let ring = found.unwrap_or_else(|_| {
-        // The thread ends, and its list is gone already.
-        let ring = source.new_ring();
-        let last = Arc::as_ptr(&ring);
-        ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(ring);
-        last
-    });
-    LAST.set((id, ring));
+    found.is_ok_and(|ring| {
+        LAST.set((id, ring));
+        true
+    })
+}
+
+/// A record of a thread whose thread-locals are being destroyed has a ring to itself, which the worker
+/// forgets once it has taken it.
+#[cold]
+#[inline(never)]
+fn push_late(
+    source: &impl Source,
+    words: usize,
+    track: u32,
+    wake: &dyn Fn(),
+    record: impl Fill,
+) -> Result<bool, Closed> {
+    let ring = source.new_ring();
+    // SAFETY: nobody else has it.
+    let pushed = unsafe { ring.push(words, track, wake, record) };
+    ring.release();
+    pushed
 }

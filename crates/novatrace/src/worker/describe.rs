@@ -3,7 +3,7 @@
 
 use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
-    ChildOrdering, CounterDescriptor, ExplicitTrack, Merge, Sequence, SequenceId, Timestamps,
+    ChildOrdering, CounterDescriptor, ExplicitTrack, Gap, Merge, Sequence, SequenceId, Timestamps,
     TrackDescriptor, TrackKind, TrackUuid, Unit,
 };
 
@@ -15,6 +15,8 @@ use crate::generator;
 /// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
 /// and take some 8 bytes an event more.
 const OWN_SEQUENCES: usize = 126;
+/// The same in a live session, whose threads have ids of their own from 32 on.
+const OWN_SEQUENCES_LIVE: usize = 30;
 
 /// Writes the packets that a trace begins with.
 pub(crate) fn write_header(
@@ -51,6 +53,12 @@ pub(crate) struct Described {
     first: u64,
     /// Rows count up from it, lanes down.
     first_explicit: u64,
+    /// How many uuids below `first` are used: by threads and the process.
+    used_below: u64,
+    /// How many lanes there are.
+    lanes: u64,
+    /// What rows at the top belong to, in a live session.
+    process: Option<TrackUuid>,
 }
 
 impl Described {
@@ -59,19 +67,34 @@ impl Described {
         // Far from where the explicit ones are, and from the end of the numbers.
         let first = (first & ((1 << 62) - 1)) | 1 << 62;
         let first_explicit = (first_explicit & ((1 << 34) - 1)) | 1 << 34;
-        Self { uuids: Vec::new(), first, first_explicit }
+        Self { uuids: Vec::new(), first, first_explicit, used_below: 0, lanes: 0, process: None }
+    }
+
+    /// A uuid that no row has, for a track with a sequence of its own.
+    pub(crate) fn next_uuid(&mut self) -> TrackUuid {
+        self.used_below += 1;
+        TrackUuid(self.first - self.used_below)
+    }
+
+    /// The process, whose rows those at the top are from now on.
+    pub(crate) fn set_process(&mut self) -> TrackUuid {
+        let uuid = self.next_uuid();
+        self.process = Some(uuid);
+        uuid
     }
 
     /// Describes a row and those above it, and gives it its sequence: one of its own, which becomes
-    /// the last of `sequences`, or the first, which is shared.
+    /// the last of `sequences`, with a clock that starts at `start_ns`, or the first, which is shared.
     pub(crate) fn first_event(
         &mut self,
         rows: &Rows,
         index: u32,
+        start_ns: u64,
         sequences: &mut Vec<Sequence>,
         out: &mut Output,
     ) -> Track {
-        let is_explicit = sequences.len() > OWN_SEQUENCES;
+        let own = if self.process.is_some() { OWN_SEQUENCES_LIVE } else { OWN_SEQUENCES };
+        let is_explicit = sequences.len() > own;
         let uuid = self.row(rows, index, is_explicit, &mut sequences[0], out);
         let name = rows.name(index);
         if is_explicit {
@@ -80,7 +103,7 @@ impl Described {
         let number = u32::try_from(sequences.len() + 1).expect("at most 127");
         let id = SequenceId::new(number).expect("at least 2");
         let mut own = Sequence::new(id, Timestamps::Incremental);
-        own.start(&mut out.batch, Some(uuid));
+        own.start_at(&mut out.batch, start_ns, Some(uuid), Gap::None);
         out.packet();
         sequences.push(own);
         Track::new(name, sequences.len() - 1, None)
@@ -111,16 +134,16 @@ impl Described {
         uuid
     }
 
-    /// Describes lane `number`, from 1, of all the trace's extra lanes: one of row `index`.
+    /// Describes another lane of row `index`.
     pub(crate) fn lane(
-        &self,
+        &mut self,
         rows: &Rows,
         index: u32,
-        number: u64,
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        let uuid = TrackUuid(self.first_explicit - number);
+        self.lanes += 1;
+        let uuid = TrackUuid(self.first_explicit - self.lanes);
         self.write(&rows.settle(index), index, uuid, sequence, out);
         uuid
     }
@@ -153,7 +176,10 @@ impl Described {
         };
         let descriptor = TrackDescriptor {
             uuid,
-            parent: row.parent.and_then(|parent| self.uuids[parent as usize]),
+            parent: match row.parent {
+                Some(parent) => self.uuids[parent as usize],
+                None => self.process,
+            },
             name: &row.name,
             kind,
             child_ordering: Some(ChildOrdering::Explicit),

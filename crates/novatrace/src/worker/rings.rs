@@ -79,11 +79,13 @@ impl Rings {
         pass: Pass,
         mut with: impl FnMut(&[u64]),
     ) -> bool {
-        link.new_rings(&mut self.known, &mut self.all);
+        let made = link.rings_made();
+        if made != self.known {
+            self.known = made;
+            link.new_rings(&mut self.all);
+        }
         self.until.clear();
         self.until.extend(self.all.iter().map(Drain::published));
-        link.new_rings(&mut self.known, &mut self.all);
-        self.until.resize(self.all.len(), 0);
         let progress = if let ([ring], &[until]) = (&mut self.all[..], &self.until[..]) {
             ring.take(until, |record| {
                 with(record);

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use novatrace_core::{EventBody, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps};
+use novatrace_core::{
+    EventBody, ExplicitTrack, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps,
+};
 use novatrace_sink::Sink;
 
 use super::decode::{Dictionary, Place, flows};
 use super::describe::{self, Described};
 use super::link::Link;
+use super::live::Live;
 use super::output::{self, Output};
 use super::pending::{Entry, EntryKind, Extent};
 use super::rings::{Pass, Patience, Rings};
@@ -20,7 +23,8 @@ use super::ties::Ties;
 use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
 use crate::generator::OpenSlices;
-use crate::record::{HAS_FLOW, HEAD_WORDS, Kind};
+use crate::record::{Drain, HAS_FLOW, HEAD_WORDS, Kind};
+use crate::sync;
 
 /// What the records of one window take at most, in words; so the window bounds memory too.
 const WINDOW_WORDS: usize = 2 << 20;
@@ -46,7 +50,7 @@ pub(crate) fn run(
     if let Err(panic) = outcome {
         let message = output::panic_message(&*panic).to_owned();
         link.fail(ErrorKind::WorkerPanicked { message }.into());
-        link.close(&mut rings.known, &mut rings.all);
+        worker.close(&mut rings);
         worker.abandon(&mut rings);
     }
     let stats = worker.stats();
@@ -56,15 +60,19 @@ pub(crate) fn run(
 }
 
 /// All that the worker knows.
-struct Worker<'l> {
-    link: &'l Link,
-    out: Output,
+pub(super) struct Worker<'l> {
+    pub(super) link: &'l Link,
+    pub(super) out: Output,
     /// The shared one first.
-    sequences: Vec<Sequence>,
-    dictionary: Dictionary,
+    pub(super) sequences: Vec<Sequence>,
+    pub(super) dictionary: Dictionary,
+    /// Of a live session.
+    pub(super) live: Option<Box<Live>>,
     /// By row; `None` for groups, and for rows without events.
     tracks: Vec<Option<Box<Track>>>,
-    described: Described,
+    pub(super) described: Described,
+    /// How samples of live threads name a counter, by row.
+    counter_tracks: Vec<Option<ExplicitTrack>>,
     /// Tracks with pending events.
     active: Vec<u32>,
     /// What the last drain left.
@@ -83,7 +91,8 @@ struct Worker<'l> {
     is_abandoned: bool,
     /// Ends that came before their begins, through another thread's ring: by open slice.
     early_ends: HashMap<u64, u64>,
-    counts: Stats,
+    pub(super) counts: Stats,
+    is_closed: bool,
 }
 
 impl<'l> Worker<'l> {
@@ -91,7 +100,7 @@ impl<'l> Worker<'l> {
         link: &'l Link,
         sink: Box<dyn Sink>,
         path: Option<PathBuf>,
-        described: Described,
+        mut described: Described,
     ) -> Self {
         let config = &link.config;
         let window = config.window.min(WINDOW_WORDS);
@@ -99,6 +108,7 @@ impl<'l> Worker<'l> {
         let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
+        let live = config.live.as_ref().map(|_| Box::new(Live::new(described.set_process())));
         Self {
             link,
             out,
@@ -106,6 +116,8 @@ impl<'l> Worker<'l> {
             dictionary: Dictionary::new(config.default_category, config.limits),
             tracks: Vec::new(),
             described,
+            counter_tracks: Vec::new(),
+            live,
             active: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
@@ -117,6 +129,7 @@ impl<'l> Worker<'l> {
             is_abandoned: false,
             early_ends: HashMap::new(),
             counts: Stats::default(),
+            is_closed: false,
         }
     }
 
@@ -124,17 +137,23 @@ impl<'l> Worker<'l> {
         describe::write_header(&mut self.out, uuid, &self.link.config.attributes);
         self.sequences[0].start(&mut self.out.batch, None);
         self.out.packet();
+        self.start_live();
         let mut idle = 0;
         loop {
             // Asked first: what was recorded before the request is then in the rings.
             let asked = self.link.asked();
             if asked.finish {
-                self.link.close(&mut rings.known, &mut rings.all);
+                self.close(rings);
                 self.take(rings, Pass::Whole);
+                // A pass for each ring that a thread has grown.
+                while self.take_live() {}
                 self.finish();
                 return;
             }
-            let progress = self.take(rings, if asked.flush { Pass::Whole } else { Pass::InOrder });
+            let pass = if asked.flush { Pass::Whole } else { Pass::InOrder };
+            let mut progress = self.take(rings, pass);
+            self.new_threads();
+            progress |= self.take_live();
             if asked.flush {
                 self.drain_all();
                 self.out.write();
@@ -148,9 +167,28 @@ impl<'l> Worker<'l> {
                 idle = 0;
             } else {
                 idle += 1;
-                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, &rings.all);
+                let live = self.live.as_deref();
+                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, || {
+                    rings.all.iter().all(Drain::is_empty) && live.is_none_or(Live::is_idle)
+                });
             }
         }
+    }
+
+    /// Refuses records from here on, and settles which came before: once, since owners rely on it.
+    fn close(&mut self, rings: &mut Rings) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        self.link.refuse_rings();
+        self.link.new_rings(&mut rings.all);
+        self.new_threads();
+        let live = self.live.as_deref();
+        rings.all.iter().for_each(Drain::begin_close);
+        live.inspect(|live| live.begin_close());
+        sync::heavy();
+        rings.all.iter().for_each(Drain::finish_close);
+        live.inspect(|live| live.finish_close());
     }
 
     fn take(&mut self, rings: &mut Rings, pass: Pass) -> bool {
@@ -159,22 +197,28 @@ impl<'l> Worker<'l> {
     }
 
     #[inline(always)]
-    fn record(&mut self, record: &[u64]) {
+    pub(super) fn record(&mut self, record: &[u64]) {
+        if let Some(&[_, _, start, word]) = record.first_chunk::<HEAD_WORDS>() {
+            self.record_at(record, start, word);
+        }
+    }
+
+    /// An event of a row, with its times in nanoseconds: those of the record, or what they stand for.
+    #[inline(always)]
+    pub(super) fn record_at(&mut self, record: &[u64], start: u64, word: u64) {
         // Before anything can go wrong with it.
         self.counts.events += u64::from(is_event(record));
-        self.place(record);
+        self.place(record, start, word);
     }
 
     /// Puts a record where it belongs.
     #[inline(always)]
-    fn place(&mut self, record: &[u64]) {
-        let Some((&[head, _, start, word], _)) = record.split_first_chunk::<HEAD_WORDS>() else {
-            return;
-        };
+    fn place(&mut self, record: &[u64], start: u64, word: u64) {
+        let head = record[0];
         let row = (head >> 32) as u32;
         let Some(kind) = Kind::of(head) else { return };
         let Some(Some(track)) = self.tracks.get_mut(row as usize) else {
-            return self.first_record(row, record);
+            return self.first_record(row, record, start, word);
         };
         let bodies = track.pending.bodies();
         let body = bodies.len();
@@ -203,7 +247,7 @@ impl<'l> Worker<'l> {
                 (start, EntryKind::Counter)
             }
             Kind::End => return self.end(row, word, start),
-            Kind::Skip | Kind::Aside => return,
+            _ => return,
         };
         #[expect(clippy::cast_possible_truncation, reason = "it may wrap around")]
         let number = self.counts.events as u32;
@@ -226,15 +270,33 @@ impl<'l> Worker<'l> {
     /// The first record of a row.
     #[cold]
     #[inline(never)]
-    fn first_record(&mut self, row: u32, record: &[u64]) {
+    fn first_record(&mut self, row: u32, record: &[u64], start: u64, word: u64) {
         let rows = self.link.rows();
         if row < rows.len() {
             self.tracks.resize_with(rows.len() as usize, || None);
             let (sequences, out) = (&mut self.sequences, &mut self.out);
-            let track = self.described.first_event(rows, row, sequences, out);
+            let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
+            let track = self.described.first_event(rows, row, start_ns, sequences, out);
             self.tracks[row as usize] = Some(Box::new(track));
-            self.place(record);
+            self.place(record, start, word);
         }
+    }
+
+    /// How samples of live threads name a counter; described when first asked for.
+    pub(super) fn counter_track(&mut self, row: u32) -> Option<ExplicitTrack> {
+        let index = row as usize;
+        if let Some(&Some(track)) = self.counter_tracks.get(index) {
+            return Some(track);
+        }
+        let rows = self.link.rows();
+        if row >= rows.len() {
+            return None;
+        }
+        let uuid = self.described.row(rows, row, true, &mut self.sequences[0], &mut self.out);
+        let track = ExplicitTrack::new(uuid);
+        self.counter_tracks.resize(self.counter_tracks.len().max(index + 1), None);
+        self.counter_tracks[index] = Some(track);
+        Some(track)
     }
 
     fn end(&mut self, track: u32, id: u64, end: u64) {
@@ -246,7 +308,7 @@ impl<'l> Worker<'l> {
 
     #[cold]
     #[inline(never)]
-    fn drain_window(&mut self) {
+    pub(super) fn drain_window(&mut self) {
         self.drain(Extent::Window);
         // Open slices hold back what follows them, but not for ever.
         let held = 2 * self.window.max(1);
@@ -313,7 +375,7 @@ impl<'l> Worker<'l> {
     #[inline(always)]
     fn with_track(&mut self, row: u32, write: impl FnOnce(&mut Track, &mut Surroundings<'_>)) {
         let Some(Some(at)) = self.tracks.get_mut(row as usize) else { return };
-        let (link, described, dictionary) = (self.link, &self.described, &self.dictionary);
+        let (link, described, dictionary) = (self.link, &mut self.described, &self.dictionary);
         let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
         let mut around = Surroundings {
             sequence: &mut self.sequences[at.sequence],
@@ -321,7 +383,7 @@ impl<'l> Worker<'l> {
             overlap: link.config.overlap,
             new_lane: &mut |sequence, out| {
                 *lanes += 1;
-                described.lane(link.rows(), row, *lanes, sequence, out)
+                described.lane(link.rows(), row, sequence, out)
             },
             refused: &mut |kind| {
                 *refused += 1;
@@ -333,9 +395,10 @@ impl<'l> Worker<'l> {
     }
 
     fn finish(&mut self) {
+        let now = self.finish_live();
         let written = self.sequences.iter().map(Sequence::last_ns);
         let pending = self.tracks.iter_mut().flatten().map(|track| track.last_ns());
-        let last_ns = written.chain(pending).max().unwrap_or(0);
+        let last_ns = written.chain(pending).chain(now).max().unwrap_or(0);
         let last = match self.link.config.open_slices {
             OpenSlices::Close => Some(last_ns),
             OpenSlices::Leave => None,
@@ -411,7 +474,7 @@ mod tests {
             }
             // Nobody has registered a name of this number.
             let words = [
-                record::head(Kind::Instant, 0, track.0.index),
+                record::head(Kind::Instant, 0, HEAD_WORDS, track.0.index),
                 HEAD_WORDS as u64 | 0xFF_FFFF << 32,
                 before,
                 before,

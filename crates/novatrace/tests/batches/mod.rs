@@ -1,4 +1,4 @@
-//! Sinks for tests.
+//! A sink that keeps its batches, and the packets in them.
 
 use std::io;
 use std::sync::{Arc, Mutex};
