@@ -14,7 +14,7 @@ use serde::ser::{
 };
 
 use crate::name::{Label, Name};
-use crate::record::{Item, Tag, Writer, key, scalar, text_item};
+use crate::record::{self, Item, Tag, Writer, key, text_item};
 
 /// An address, shown in hexadecimal.
 ///
@@ -86,13 +86,11 @@ impl Spill {
         item.write(self.buffer());
     }
 
-    /// Adds an item that comes after what is here already; leaves none.
+    /// With an item more.
     #[inline(never)]
-    pub(crate) fn take_item<'a>(&mut self, item: Option<Item<'a>>) -> Option<Item<'a>> {
-        if let Some(item) = item {
-            self.item(item);
-        }
-        None
+    pub(crate) fn with(mut self, item: Item<'_>) -> Self {
+        self.item(item);
+        self
     }
 
     fn buffer(&mut self) -> &mut Vec<u64> {
@@ -139,36 +137,27 @@ impl ser::Error for ValueError {
     }
 }
 
-/// The value as a scalar, or `None` after having written it, under `label`, to `spill`.
+/// The value, if it is a number or a boolean.
 #[inline(always)]
-pub(crate) fn capture<V: Serialize + ?Sized>(
-    spill: &mut Spill,
-    limits: Limits,
-    label: Label<'_>,
-    value: &V,
-) -> Result<Option<Scalar>, ValueError> {
-    match value.serialize(ScalarOnly) {
-        Ok(scalar) => Ok(Some(scalar)),
-        Err(NotScalar) => capture_parts(spill, limits, label, value),
-    }
+pub(crate) fn scalar<V: Serialize + ?Sized>(value: &V) -> Option<Scalar> {
+    value.serialize(ScalarOnly).ok()
 }
 
-#[inline(never)]
-fn capture_parts<V: Serialize + ?Sized>(
+/// Writes any value as an argument.
+pub(crate) fn parts<V: Serialize + ?Sized>(
     spill: &mut Spill,
     limits: Limits,
     label: Label<'_>,
     value: &V,
-) -> Result<Option<Scalar>, ValueError> {
+) -> Result<(), ValueError> {
     let out = spill.buffer();
     let key = key(out, label);
     let depth_left = limits.depth.min(Limits::MAX_DEPTH);
-    value.serialize(Tokens { out, key, items: limits.items, depth_left, top: false })?;
-    Ok(None)
+    value.serialize(Tokens { out, key, items: limits.items, depth_left, top: false })
 }
 
 /// Writes each field of a struct, or entry of a map, as an argument of its own.
-pub(crate) fn capture_fields<V: Serialize + ?Sized>(
+pub(crate) fn fields<V: Serialize + ?Sized>(
     spill: &mut Spill,
     limits: Limits,
     value: &V,
@@ -348,7 +337,7 @@ struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     fn scalar(self, value: Scalar) -> Result<(), ValueError> {
         self.value_at_top("a number")?;
-        scalar(self.out, self.key, value);
+        record::scalar(self.out, self.key, value);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use novatrace_core::Limits;
 use serde::Serialize;
 
 use super::group::Row;
@@ -37,6 +38,8 @@ pub struct Event<'a, A> {
     name: Label<'a>,
     items: A,
     spill: Spill,
+    /// Whether items have gone to the spill, where all further ones have to follow.
+    is_spilled: bool,
     fault: Option<Fault>,
 }
 
@@ -59,26 +62,41 @@ impl<'a> Event<'a, ()> {
             Ok((start, end)) => (start, end, None),
             Err(fault) => (0, 0, Some(Fault::Time(fault))),
         };
-        Self { row, kind, start, end, flags: 0, name, items: (), spill: Spill::new(), fault }
+        Self {
+            row,
+            kind,
+            start,
+            end,
+            flags: 0,
+            name,
+            items: (),
+            spill: Spill::new(),
+            is_spilled: false,
+            fault,
+        }
     }
 }
 
 impl<'a, A: Items> Event<'a, A> {
     /// Adds an item after all before it: once there are some in the spill, which is written last, it
-    /// goes there too. Whether there are is known at compile time unless a `Serialize` decides it.
+    /// goes there too.
+    ///
+    /// Here and below, an event is taken apart and put together again, and its spill and fault are
+    /// handed on by value: of an event that never has an address, everything but the times and
+    /// numbers is known at compile time.
     #[inline(always)]
-    fn and(self, item: Option<Item<'a>>) -> Event<'a, And<'a, A>> {
-        let Self { row, kind, start, end, flags, name, items, mut spill, fault } = self;
-        let item = if spill.words().is_empty() { item } else { spill.take_item(item) };
+    fn and(self, item: Item<'a>) -> Event<'a, And<'a, A>> {
+        let Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault } = self;
+        let (spill, item) = if is_spilled { (spill.with(item), None) } else { (spill, Some(item)) };
         let items = And { before: items, item };
-        Event { row, kind, start, end, flags, name, items, spill, fault }
+        Event { row, kind, start, end, flags, name, items, spill, is_spilled, fault }
     }
 
     /// A category to filter by; may be given several times.
     #[inline(always)]
     pub fn category(mut self, category: impl Into<Label<'a>>) -> Event<'a, And<'a, A>> {
         self.flags |= HAS_CATEGORY;
-        self.and(Some(Item::Category(category.into())))
+        self.and(Item::Category(category.into()))
     }
 
     /// An argument: anything that is `serde::Serialize`. Numbers and booleans cost least, texts are
@@ -100,30 +118,34 @@ impl<'a, A: Items> Event<'a, A> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn arg<V: Serialize>(
-        mut self,
-        key: impl Into<Label<'a>>,
-        value: V,
-    ) -> Event<'a, And<'a, A>> {
+    pub fn arg<V: Serialize>(self, key: impl Into<Label<'a>>, value: V) -> Event<'a, And<'a, A>> {
         let key = key.into();
-        let limits = self.row.link.config.limits;
-        let item = match value::capture(&mut self.spill, limits, key, &value) {
-            Ok(Some(scalar)) => Some(Item::Argument(key, scalar)),
-            Ok(None) => None,
-            Err(error) => {
-                set_argument_fault(&mut self.fault, &key.to_string(), error);
-                None
-            }
-        };
-        self.and(item)
+        match value::scalar(&value) {
+            Some(scalar) => self.and(Item::Argument(key, scalar)),
+            None => self.spilled(|spill, limits| value::parts(spill, limits, key, &value), key),
+        }
+    }
+
+    /// Lets `write` write to the spill.
+    #[inline(always)]
+    fn spilled(
+        self,
+        write: impl FnOnce(&mut Spill, Limits) -> Result<(), ValueError>,
+        key: Label<'a>,
+    ) -> Event<'a, And<'a, A>> {
+        let Self { row, kind, start, end, flags, name, items, spill, is_spilled: _, fault } = self;
+        let (spill, fault) = write_to(spill, fault, row.link.config.limits, write, key);
+        let items = And { before: items, item: None };
+        Event { row, kind, start, end, flags, name, items, spill, is_spilled: true, fault }
     }
 
     /// Each field of a struct, or entry of a map, as an argument of its own.
     pub fn args<V: Serialize>(mut self, fields: V) -> Self {
+        let write = |spill: &mut Spill, limits| value::fields(spill, limits, &fields);
         let limits = self.row.link.config.limits;
-        if let Err(error) = value::capture_fields(&mut self.spill, limits, &fields) {
-            set_argument_fault(&mut self.fault, "(fields)", error);
-        }
+        let key = Label::Text("(fields)");
+        (self.spill, self.fault) = write_to(self.spill, self.fault, limits, write, key);
+        self.is_spilled = true;
         self
     }
 
@@ -131,16 +153,14 @@ impl<'a, A: Items> Event<'a, A> {
     /// tracks at the very same time either may be taken for the first, and an arrow that
     /// [ends](Self::flow_end) there may be missing.
     #[inline(always)]
-    pub fn flow(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
-        self.check(flow);
-        self.and(Some(Item::Flow(flow.get())))
+    pub fn flow(self, flow: FlowId) -> Event<'a, And<'a, A>> {
+        self.check(flow).and(Item::Flow(flow.get()))
     }
 
     /// As [`flow`](Self::flow), and the flow's last event.
     #[inline(always)]
-    pub fn flow_end(mut self, flow: FlowId) -> Event<'a, And<'a, A>> {
-        self.check(flow);
-        self.and(Some(Item::FlowEnd(flow.get())))
+    pub fn flow_end(self, flow: FlowId) -> Event<'a, And<'a, A>> {
+        self.check(flow).and(Item::FlowEnd(flow.get()))
     }
 
     /// [`flow`](Self::flow) for any number of them.
@@ -156,7 +176,8 @@ impl<'a, A: Items> Event<'a, A> {
     /// ```
     pub fn flows(mut self, flows: impl IntoIterator<Item = FlowId>) -> Self {
         for flow in flows {
-            self.check(flow);
+            self = self.check(flow);
+            self.is_spilled = true;
             self.spill.item(Item::Flow(flow.get()));
         }
         self
@@ -165,7 +186,8 @@ impl<'a, A: Items> Event<'a, A> {
     /// [`flow_end`](Self::flow_end) for any number of them.
     pub fn flows_end(mut self, flows: impl IntoIterator<Item = FlowId>) -> Self {
         for flow in flows {
-            self.check(flow);
+            self = self.check(flow);
+            self.is_spilled = true;
             self.spill.item(Item::FlowEnd(flow.get()));
         }
         self
@@ -178,20 +200,22 @@ impl<'a, A: Items> Event<'a, A> {
     ) -> Self {
         for category in categories {
             self.flags |= HAS_CATEGORY;
+            self.is_spilled = true;
             self.spill.item(Item::Category(category.into()));
         }
         self
     }
 
     #[inline(always)]
-    fn check(&mut self, flow: FlowId) {
-        if !self.row.link.flows.knows(flow) && self.fault.is_none() {
-            self.fault = Some(Fault::Flow(flow));
-        }
+    fn check(self, flow: FlowId) -> Self {
+        let Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault } = self;
+        let fault = if row.link.flows.knows(flow) { fault } else { unknown_flow(fault, flow) };
+        Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault }
     }
 
     /// The place in a source file that the event comes from; `line` from 1.
     pub fn location(mut self, file: &str, function: &str, line: u32) -> Self {
+        self.is_spilled = true;
         self.spill.location(file, function, line);
         self
     }
@@ -236,7 +260,18 @@ impl<'a, A: Items> Event<'a, A> {
 
     #[inline(always)]
     fn record(self, kind: record::Kind, word: u64) -> Result<(), Error> {
-        let Self { row, kind: said, start, end: _, flags, name, items, spill, fault } = self;
+        let Self {
+            row,
+            kind: said,
+            start,
+            end: _,
+            flags,
+            name,
+            items,
+            spill,
+            is_spilled: _,
+            fault,
+        } = self;
         if let Some(fault) = fault {
             return Err(refused(row, said, name, fault));
         }
@@ -269,10 +304,26 @@ impl<'a, A: Items> Event<'a, A> {
     }
 }
 
+/// [`Event::spilled`], out of line and by value, so that no part of the event needs an address.
+#[inline(never)]
+fn write_to(
+    mut spill: Spill,
+    fault: Option<Fault>,
+    limits: Limits,
+    write: impl FnOnce(&mut Spill, Limits) -> Result<(), ValueError>,
+    key: Label<'_>,
+) -> (Spill, Option<Fault>) {
+    let fault = match write(&mut spill, limits) {
+        Ok(()) => fault,
+        Err(error) => fault.or_else(|| Some(Fault::Argument(Box::new((key.to_string(), error))))),
+    };
+    (spill, fault)
+}
+
 #[cold]
 #[inline(never)]
-fn set_argument_fault(fault: &mut Option<Fault>, key: &str, error: ValueError) {
-    fault.get_or_insert_with(|| Fault::Argument(Box::new((key.to_owned(), error))));
+fn unknown_flow(fault: Option<Fault>, flow: FlowId) -> Option<Fault> {
+    fault.or(Some(Fault::Flow(flow)))
 }
 
 #[cold]
