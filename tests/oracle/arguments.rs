@@ -355,6 +355,29 @@ fn keys_of_every_kind_stay_apart_and_of_equal_ones_the_last_is_shown() {
 }
 
 #[test]
+fn an_empty_key_is_shown_as_such_however_it_is_given() {
+    let oracle = oracle_or_skip!();
+    #[derive(serde::Serialize)]
+    struct Renamed {
+        #[serde(rename = "")]
+        field: u8,
+    }
+    let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {
+        let track = trace.group("g").track("t");
+        // Twice, and also used as a name: what is known by number then is still no key.
+        for time in 0..2 {
+            let event = track.instant(time, Name::new("")).arg(Name::new(""), 1);
+            event.emit().expect("possible");
+            let event = track.instant(time, "i").arg("v", Renamed { field: 1 });
+            event.emit().expect("possible");
+        }
+    });
+    let shown: Vec<_> = loaded.slices().iter().map(|slice| lines(&slice.args)).collect();
+    let (plain, nested) = (vec!["(empty) = 1"], vec!["v.(empty) = 1"]);
+    assert_eq!(shown, [plain.clone(), nested.clone(), plain, nested]);
+}
+
+#[test]
 fn an_event_larger_than_its_ring_arrives_whole_and_in_its_place() {
     let oracle = oracle_or_skip!();
     let builder =
@@ -420,4 +443,25 @@ fn a_serialize_may_itself_record() {
     );
     assert!(!within.is_empty());
     assert!(within.iter().all(|slice| lines(&slice.args) == ["text = \"of its own\""]));
+}
+
+#[test]
+fn a_text_that_no_viewer_shows_is_cut_with_a_sign() {
+    let oracle = oracle_or_skip!();
+    let long = "ä".repeat(9 << 20);
+    let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {
+        let track = trace.track("t");
+        track
+            .instant(0, "i")
+            .arg("before", 1)
+            .arg("long", &long)
+            .arg("after", 2)
+            .emit()
+            .expect("possible");
+    });
+    let slices = loaded.slices();
+    let args = &slices[0].args;
+    assert!(args["before"] == 1 && args["after"] == 2, "{:?}", args.keys());
+    let text = args["long"].as_str().expect("a text");
+    assert!(text.len() < 17 << 20 && text.starts_with("ää") && text.ends_with("ä… (cut)"));
 }

@@ -53,13 +53,11 @@ fn joined_traces_have_the_rows_of_all_of_them() {
     ];
     let parts: Vec<Vec<u8>> =
         (0..).zip(builders).map(|(number, builder)| part(builder, number)).collect();
-    let alone = oracle.load_bytes(&parts[0]).expect("a good trace");
-    alone.assert_healthy();
+    let alone = support::loaded(&oracle, &parts[0]);
     let expected = of_part(&alone, 0);
     assert_eq!(expected.len() as u64, TRACKS + 3);
 
-    let joined = oracle.load_bytes(&parts.concat()).expect("a good trace");
-    joined.assert_healthy();
+    let joined = support::loaded(&oracle, &parts.concat());
     for part in 0..3_u64 {
         assert_eq!(of_part(&joined, part), expected);
     }
@@ -97,8 +95,7 @@ fn a_trace_joined_to_itself_is_twice_the_slices_on_the_same_rows() {
     let (bytes, _) = support::written(TraceGenerator::builder(), |trace| {
         trace.group("g").track("t").duration(0, 10, "slice").emit().expect("possible");
     });
-    let twice = oracle.load_bytes(&[bytes.as_slice(), &bytes].concat()).expect("a good trace");
-    twice.assert_healthy();
+    let twice = support::loaded(&oracle, &[bytes.as_slice(), &bytes].concat());
     let rows: Vec<_> = twice.slices().iter().map(|s| (s.track.clone(), s.ts, s.dur)).collect();
     assert_eq!(rows, vec![("g/t".to_owned(), 0, 10); 2]);
 }

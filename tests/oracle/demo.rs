@@ -30,6 +30,17 @@ fn the_demos_counts_are_the_simulators() {
     assert_eq!(count("select count(*) as n from slice"), recorded.slices + recorded.instants);
     assert_eq!(count("select count(*) as n from counter"), recorded.counter_samples);
     assert_eq!(count("select count(*) as n from flow"), recorded.arrows);
+    // What a reader sees: each counter has a unit, and a tile its matrix first and its cost in parts.
+    let tracks = loaded.tracks();
+    let mut counters = tracks.iter().filter(|track| track.is_counter);
+    assert!(counters.all(|counter| counter.unit.is_some()));
+    let slices = loaded.slices();
+    let tile = slices.iter().find(|slice| slice.name.as_deref() == Some("q_proj L7 t3"));
+    let tile = tile.expect("a tile of a matrix product");
+    assert!(tile.track.ends_with("/XPU:0") || tile.track.ends_with("/XPU:1"), "{}", tile.track);
+    for key in ["shape.m", "shape.n", "shape.k", "cost.cycles", "cost.efficiency"] {
+        assert!(tile.args.contains_key(key), "{key}");
+    }
     // The end of the last slice is the end of the run, and nothing is left open.
     assert_eq!(count("select count(*) as n from slice where dur < 0"), 0);
 }

@@ -1,8 +1,8 @@
 //! Each feature of the generator, as the rows that the trace processor reads back.
 
-use std::sync::{Arc, Mutex};
+mod support;
 
-use novatrace::{Sink, Stats, TraceBuilder, TraceGenerator};
+use novatrace::TraceGenerator;
 use novatrace_testkit::{Loaded, Oracle};
 
 #[path = "generator/events.rs"]
@@ -14,45 +14,9 @@ mod tracks;
 #[path = "generator/windows.rs"]
 mod windows;
 
-/// Keeps what it is given, for the oracle.
-#[derive(Debug, Clone, Default)]
-struct Memory(Arc<Mutex<Vec<u8>>>);
-
-impl Memory {
-    fn bytes(&self) -> Vec<u8> {
-        self.0.lock().expect("not poisoned").clone()
-    }
-}
-
-impl Sink for Memory {
-    fn write(&mut self, batch: &[u8]) -> std::io::Result<()> {
-        self.0.lock().expect("not poisoned").extend_from_slice(batch);
-        Ok(())
-    }
-}
-
-/// What `record` records, as bytes; nothing of it was dropped or refused.
-fn written(builder: TraceBuilder, record: impl FnOnce(&TraceGenerator)) -> (Vec<u8>, Stats) {
-    let memory = Memory::default();
-    let trace = builder.sink(memory.clone()).expect("a thread can be started");
-    record(&trace);
-    let stats = trace.finish().expect("memory takes all");
-    assert_eq!((stats.dropped, stats.refused), (0, 0));
-    let bytes = memory.bytes();
-    assert_eq!(stats.bytes, bytes.len() as u64);
-    (bytes, stats)
-}
-
-/// The healthy trace that these bytes are.
-fn read(oracle: &Oracle, bytes: &[u8]) -> Loaded {
-    let loaded = oracle.load_bytes(bytes).expect("the trace processor takes it");
-    loaded.assert_healthy();
-    loaded
-}
-
 /// What `record` records with the builder's defaults, read back.
 fn traced(oracle: &Oracle, record: impl FnOnce(&TraceGenerator)) -> Loaded {
-    read(oracle, &written(TraceGenerator::builder(), record).0)
+    support::read(oracle, TraceGenerator::builder(), record).0
 }
 
 /// Each slice and instant as `track start+length name [category] {arguments}`, in order of start;

@@ -198,10 +198,13 @@ fn a_flush_with_open_slices_and_late_children_draws_all_where_it_belongs() {
         let track = trace.group("g").track("t");
         track.duration(0, 100, "parent").emit().expect("possible");
         let open = track.begin(5, "open").expect("possible");
+        track.duration(50, 10, "early").emit().expect("possible");
         trace.flush().expect("memory takes all");
         track.duration(10, 20, "late child").emit().expect("possible");
         track.duration(3, 1, "too late child").emit().expect("possible");
         track.instant(1, "late instant").emit().expect("possible");
+        track.duration(40, 30, "around what was early").emit().expect("possible");
+        track.duration(55, 10, "crosses it").emit().expect("possible");
         trace.flush().expect("memory takes all");
         trace.flush().expect("memory takes all");
         open.end(50).expect("after its begin");
@@ -212,6 +215,9 @@ fn a_flush_with_open_slices_and_late_children_draws_all_where_it_belongs() {
     let mut expected = vec![
         row("g/t", "parent", 0, 100),
         row("g/t", "open", 5, 45),
+        row("g/t", "early", 50, 10),
+        row("g/t", "around what was early", 40, 30),
+        row("g/t", "crosses it", 55, 10),
         row("g/t", "late child", 10, 20),
         row("g/t", "too late child", 3, 1),
         row("g/t", "late instant", 1, 0),
@@ -291,7 +297,6 @@ fn a_slice_begun_on_one_thread_and_ended_on_another_has_its_length() {
 
 /// A dependency that takes no time: the producer is recorded first, on a track that is made later.
 #[test]
-#[ignore = "the file has the consumer first, and an end of a flow that has not begun is lost"]
 fn an_arrow_between_two_tracks_at_one_time_leads_from_the_first_recorded_to_the_second() {
     let oracle = oracle_or_skip!();
     let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {
@@ -342,8 +347,7 @@ fn refused_slices_are_told_and_missing_and_the_rest_is_there() {
          is left out"
     );
     assert_eq!(refused_slices, 2);
-    let loaded = oracle.load_bytes(&bytes).expect("a good trace");
-    loaded.assert_healthy();
+    let loaded = support::loaded(&oracle, &bytes);
     let expected = [("a", 0, 100), ("b", 10, 10), ("d", 20, 10), ("f", 100, 10)];
     let expected = expected.map(|(name, start, length)| row("Die:0/XPU:0", name, start, length));
     assert_eq!(rows(&loaded), expected);
@@ -356,24 +360,8 @@ fn refused_slices_are_told_and_missing_and_the_rest_is_there() {
          written, and is left out; a larger window allows for it"
     );
     assert_eq!(refused_slices, 1);
-    let loaded = oracle.load_bytes(&bytes).expect("a good trace");
-    loaded.assert_healthy();
+    let loaded = support::loaded(&oracle, &bytes);
     assert_eq!(loaded.slices().len(), 3);
-}
-
-#[test]
-fn a_trace_dropped_without_finish_has_everything() {
-    let oracle = oracle_or_skip!();
-    let memory = support::Memory::default();
-    let trace = TraceGenerator::builder().sink(memory.clone()).expect("a trace");
-    let track = trace.group("g").track("t");
-    track.duration(0, 10, "slice").emit().expect("possible");
-    let _open = track.begin(5, "open").expect("possible");
-    drop(trace);
-    track.duration(20, 10, "too late").emit().expect_err("the trace is finished");
-    let loaded = oracle.load_bytes(&memory.bytes()).expect("a good trace");
-    loaded.assert_healthy();
-    assert_eq!(rows(&loaded), [row("g/t", "open", 5, 5), row("g/t", "slice", 0, 10)]);
 }
 
 #[test]

@@ -32,10 +32,19 @@ pub(crate) fn written(
     record(&trace);
     let stats = trace.finish().expect("memory takes all");
     assert_eq!((stats.dropped, stats.refused), (0, 0));
-    (memory.bytes(), stats)
+    let bytes = memory.bytes();
+    assert_eq!(stats.bytes, bytes.len() as u64);
+    (bytes, stats)
 }
 
-/// What `record` records as the trace processor has it; healthy, or the test fails.
+/// The trace that these bytes are; healthy, or the test fails.
+pub(crate) fn loaded(oracle: &Oracle, bytes: &[u8]) -> Loaded {
+    let loaded = oracle.load_bytes(bytes).expect("the trace processor takes it");
+    loaded.assert_healthy();
+    loaded
+}
+
+/// What `record` records as the trace processor has it.
 #[allow(dead_code, reason = "not every test reads one trace at a time")]
 pub(crate) fn read(
     oracle: &Oracle,
@@ -43,7 +52,5 @@ pub(crate) fn read(
     record: impl FnOnce(&TraceGenerator),
 ) -> (Loaded, Stats) {
     let (bytes, stats) = written(builder, record);
-    let loaded = oracle.load_bytes(&bytes).expect("the trace processor takes it");
-    loaded.assert_healthy();
-    (loaded, stats)
+    (loaded(oracle, &bytes), stats)
 }

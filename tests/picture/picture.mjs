@@ -13,9 +13,11 @@
 //   expand     regular expressions of track names to expand; null for every group, [] for none
 //   pin        regular expressions of track names to pin to the top
 //   select     "TABLE:ID" of an event to select, such as "slice:5", which shows its details; or null
+//   details    height in pixels of the panel that shows the selection, scrolled to its end, where the arguments are;
+//              null for the UI's own height, and its beginning
 //   keys       keys to press at the end, such as ["w", "w"] to zoom in
 //
-// Every step waits for the UI to come to rest; nothing sleeps for a fixed time.
+// Every step waits for the UI to come to rest, or 30 seconds; nothing sleeps for a fixed time.
 import fs from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
@@ -60,7 +62,14 @@ try {
     || document.querySelector('.pf-modal-dialog, .modal-dialog') !== null, undefined, { timeout: 120_000 });
   if (!await page.evaluate(() => window.app?.trace !== undefined))
     throw new Error(await page.evaluate(() => document.querySelector('.pf-modal-dialog, .modal-dialog').innerText));
-  const idle = () => page.evaluate(() => window.waitForPerfettoIdle(200));
+  // The UI seldom, but then for ever, does not call itself idle, mostly with flows on the screen: the picture is taken as it is.
+  const idle = async () => {
+    let timer;
+    const late = new Promise((done) => { timer = setTimeout(done, 30_000, 'late'); });
+    if (await Promise.race([page.evaluate(() => window.waitForPerfettoIdle(200)), late]) === 'late')
+      complaints.push('the UI did not come to rest in 30 s; the picture may lack something');
+    clearTimeout(timer);
+  };
   await idle();
 
   await page.evaluate(() => { if (window.app.sidebar.visible) window.app.sidebar.toggleVisibility(); });
@@ -82,7 +91,26 @@ try {
   }, [options.start, options.end]);
   await idle();
   for (const key of options.keys) { await page.keyboard.press(key); await idle(); }
-  await page.screenshot({ path: options.out });
+  if (options.details !== null) {
+    const handle = await page.locator('.pf-split-panel__handle').boundingBox();
+    const drawer = await page.locator('.pf-split-panel__drawer').boundingBox();
+    const [x, y] = [handle.x + handle.width / 2, handle.y + handle.height / 2];
+    await page.mouse.move(x, y);
+    await page.mouse.down();
+    await page.mouse.move(x, y + drawer.height - options.details);
+    await page.mouse.up();
+    await page.mouse.move(options.width - 1, 0); // or it hovers over a slice
+    await idle();
+    // Nothing is loaded by scrolling: two frames draw it.
+    await page.evaluate(() => new Promise((drawn) => {
+      for (const part of document.querySelectorAll('.pf-split-panel__drawer *'))
+        if (part.scrollHeight > part.clientHeight && getComputedStyle(part).overflowY === 'auto') part.scrollTop = part.scrollHeight;
+      requestAnimationFrame(() => requestAnimationFrame(drawn));
+    }));
+  }
+  // Dragging the panel selects the text that it passes.
+await page.evaluate(() => window.getSelection()?.removeAllRanges());
+await page.screenshot({ path: options.out });
   console.log(`${await page.title()} -> ${options.out}`);
 } catch (error) {
   console.error(`cannot take a picture of ${options.trace}: ${error.message}`);

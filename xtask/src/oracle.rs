@@ -84,7 +84,7 @@ fn install(python: &Path, home: &Path) -> Result<()> {
         );
     }
     let bin = if cfg!(windows) { venv.join("Scripts/python.exe") } else { venv.join("bin/python") };
-    // Wheels only and nothing but what is named: no build scripts run and no version can drift.
+    // Wheels only and nothing but what is named, by hash: no build scripts run and nothing can drift.
     let mut pip = Command::new(bin);
     pip.args([
         "-m",
@@ -95,12 +95,14 @@ fn install(python: &Path, home: &Path) -> Result<()> {
         "--only-binary",
         ":all:",
         "--no-deps",
+        "--require-hashes",
     ]);
     pip.arg("--requirement").arg(crate::root().join(REQUIREMENTS));
     let status = pip.status().with_context(|| format!("{pip:?}"))?;
     ensure!(
         status.success(),
-        "{pip:?} failed; it needs a network, or a mirror that pip is configured for"
+        "pip could not install the trace processor and Node (its reasons are above): it needs a network, or a mirror that \
+         it is configured for, and a platform that {REQUIREMENTS} has hashes for\nthe command was {pip:?}"
     );
     Ok(())
 }

@@ -36,6 +36,9 @@ pub(crate) struct Options {
     /// Select an event, such as `slice:5`, to show its details.
     #[arg(long, value_parser = parse_selection)]
     select: Option<String>,
+    /// Height in pixels of the panel that shows the selected event, scrolled to its end: to the arguments.
+    #[arg(long)]
+    details: Option<u32>,
     /// Keys to press at the end, separated by spaces: `w w` zooms in.
     #[arg(long, default_value = "")]
     keys: String,
@@ -69,6 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         "expand": expand,
         "pin": options.pin,
         "select": options.select,
+        "details": options.details,
         "keys": options.keys.split_whitespace().collect::<Vec<_>>(),
     });
     let path = std::env::temp_dir().join(format!("novatrace-picture-{}.json", std::process::id()));

@@ -49,7 +49,9 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     writeln!(
         out,
         "\nThe trace is in `{}`. To look at it, open https://ui.perfetto.dev and drag the file in;\n\
-         nothing is uploaded. Keys: w and s zoom, a and d move, f frames what is selected.",
+         nothing is uploaded. The button above the names of the rows opens all groups, and a click on\n\
+         a slice shows what it waits for and its cost. Keys: w and s zoom, a and d move, f frames what\n\
+         is selected.",
         demo.out.display()
     )?;
     out.flush()?;

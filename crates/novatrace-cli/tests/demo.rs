@@ -36,6 +36,8 @@ fn a_demo_writes_the_file_and_says_how_to_look_at_it() {
         assert!(out.contains(part), "{part} is not in\n{out}");
     }
     assert!(out.contains("The trace is in `accelerator.pftrace`"), "{out}");
+    // The viewer opens with all groups closed, which looks like a trace of nothing.
+    assert!(out.contains("opens all groups"), "{out}");
     assert!(folder.path().join("accelerator.pftrace").metadata().unwrap().len() > 10_000);
 }
 

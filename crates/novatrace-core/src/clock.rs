@@ -11,6 +11,10 @@ pub const MAX_TIMESTAMP_NS: u64 = i64::MAX as u64;
 pub struct ClockId(pub u32);
 
 impl ClockId {
+    /// The time of day; may step.
+    pub const REALTIME: Self = Self(1);
+    /// Time since some start, without what the machine slept.
+    pub const MONOTONIC: Self = Self(3);
     /// The trace's clock: what every other clock must be related to, or its events are dropped
     /// (stat `clock_sync_failure_no_path`).
     pub const BOOTTIME: Self = Self(6);

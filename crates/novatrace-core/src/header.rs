@@ -1,6 +1,7 @@
 //! What a trace says of itself: its uuid and attributes. Packets of no sequence.
 
-use crate::schema::{trace, trace_attributes, trace_packet, trace_uuid};
+use crate::clock::ClockId;
+use crate::schema::{clock_snapshot, trace, trace_attributes, trace_packet, trace_uuid};
 use crate::wire;
 
 /// The value of a trace attribute.
@@ -51,9 +52,40 @@ pub fn trace_attributes<'a>(
     wire::close(out, packet);
 }
 
+/// Appends `ClockSnapshot`: what several clocks showed at one time, in nanoseconds. `BOOTTIME` must be
+/// among them, or the others cannot be related to the trace.
+pub fn clock_snapshot(out: &mut Vec<u8>, readings: &[(ClockId, u64)]) {
+    let packet = wire::open(out, trace::PACKET);
+    let message = wire::open(out, trace_packet::CLOCK_SNAPSHOT);
+    for &(clock, ns) in readings {
+        let reading = wire::open(out, clock_snapshot::CLOCKS);
+        wire::varint_field(out, clock_snapshot::clock::CLOCK_ID, u64::from(clock.0));
+        wire::varint_field(out, clock_snapshot::clock::TIMESTAMP, ns);
+        wire::close(out, reading);
+    }
+    let primary = u64::from(ClockId::BOOTTIME.0);
+    wire::varint_field(out, clock_snapshot::PRIMARY_TRACE_CLOCK, primary);
+    wire::close(out, message);
+    wire::close(out, packet);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn clocks_are_read_together() {
+        let mut out = vec![];
+        clock_snapshot(&mut out, &[(ClockId::BOOTTIME, 300), (ClockId::REALTIME, 1)]);
+        #[rustfmt::skip]
+        assert_eq!(out, [
+            0x0A, 17,                         // Trace.packet
+            0x32, 15,                         //   clock_snapshot
+            0x0A, 5, 0x08, 6, 0x10, 0xAC, 0x02, //   clocks: BOOTTIME
+            0x0A, 4, 0x08, 1, 0x10, 1,        //     clocks: REALTIME
+            0x10, 6,                          //     primary_trace_clock
+        ]);
+    }
 
     #[test]
     fn uuid_and_attributes() {

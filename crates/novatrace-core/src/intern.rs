@@ -74,6 +74,8 @@ pub enum Text<'a> {
 pub struct Symbols<S = RandomState> {
     by_text: HashMap<Arc<str>, Iid, S>,
     texts: Vec<Arc<str>>,
+    /// How many of the texts are bounded by `max_texts`.
+    bounded: usize,
     max_texts: usize,
 }
 
@@ -94,7 +96,7 @@ impl<S: BuildHasher> Symbols<S> {
     /// An empty table of at most `max_texts` texts (beyond those of
     /// [`intern_always`](Self::intern_always)) that hashes with `hasher`.
     pub fn with_hasher(hasher: S, max_texts: usize) -> Self {
-        Self { by_text: HashMap::with_hasher(hasher), texts: Vec::new(), max_texts }
+        Self { by_text: HashMap::with_hasher(hasher), texts: Vec::new(), bounded: 0, max_texts }
     }
 
     /// The number of `text`, a new one if it has none yet; `None` when the table is full or the
@@ -104,9 +106,10 @@ impl<S: BuildHasher> Symbols<S> {
         if let Some(&iid) = self.by_text.get(text) {
             return Some(iid);
         }
-        if self.texts.len() >= self.max_texts || text.len() > Symbols::MAX_TEXT_BYTES {
+        if self.bounded >= self.max_texts || text.len() > Symbols::MAX_TEXT_BYTES {
             return None;
         }
+        self.bounded += 1;
         Some(self.insert(text))
     }
 
@@ -193,6 +196,15 @@ mod tests {
         assert_eq!(symbols.intern("b"), None);
         assert_eq!(symbols.intern("a"), Some(Iid::for_test(1)));
         assert_eq!(symbols.intern_always("b"), Iid::for_test(2));
+    }
+
+    #[test]
+    fn texts_that_are_always_interned_take_no_room_from_the_others() {
+        let mut symbols = Symbols::with_hasher(RandomState::new(), 1);
+        assert_eq!(symbols.intern_always("a"), Iid::for_test(1));
+        assert_eq!(symbols.intern_always("b"), Iid::for_test(2));
+        assert_eq!(symbols.intern("c"), Some(Iid::for_test(3)));
+        assert_eq!(symbols.intern("d"), None);
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub use event::{EventBody, SourceLocation};
 pub use intern::{Iid, Kind, Symbols, Text};
 pub use piece::{Piece, ShortBody};
 pub use schema::EventType;
-pub use sequence::{ExplicitTrack, Sequence, SequenceId, Timestamps};
+pub use sequence::{ExplicitTrack, Gap, Sequence, SequenceId, Timestamps};
 pub use track::{
     ChildOrdering, CounterDescriptor, Merge, ProcessDescriptor, ThreadDescriptor, TrackDescriptor,
     TrackKind, TrackUuid, Unit,

@@ -20,6 +20,11 @@ pub const SEQ_INCREMENTAL_STATE_CLEARED: u64 = 1;
 /// `TracePacket.sequence_flags`: this packet relies on interned data or defaults.
 pub const SEQ_NEEDS_INCREMENTAL_STATE: u64 = 2;
 
+/// `TracePacket.previous_packet_dropped`: there was a loss; goes with every other bit.
+pub const DATA_LOSS_PRESENT: u64 = 1;
+/// `TracePacket.previous_packet_dropped`: the buffer before the writer was full.
+pub const DATA_LOSS_BUFFER_FULL: u64 = 256;
+
 pub mod trace {
     pub const PACKET: u32 = 1;
 }
@@ -31,6 +36,7 @@ pub mod trace_packet {
     pub const TRACK_EVENT: u32 = 11;
     pub const INTERNED_DATA: u32 = 12;
     pub const SEQUENCE_FLAGS: u32 = 13;
+    pub const PREVIOUS_PACKET_DROPPED: u32 = 42;
     pub const TIMESTAMP_CLOCK_ID: u32 = 58;
     pub const TRACE_PACKET_DEFAULTS: u32 = 59;
     pub const TRACK_DESCRIPTOR: u32 = 60;

@@ -9,9 +9,11 @@
 use crate::clock::ClockId;
 use crate::event::SourceLocation;
 use crate::intern::{Iid, Kind};
+use crate::piece::Piece;
 use crate::schema::{
-    EventType, SEQ_INCREMENTAL_STATE_CLEARED, SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot,
-    interned_data, source_location, trace, trace_packet, trace_packet_defaults, track_event,
+    DATA_LOSS_BUFFER_FULL, DATA_LOSS_PRESENT, EventType, SEQ_INCREMENTAL_STATE_CLEARED,
+    SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot, interned_data, source_location, trace,
+    trace_packet, trace_packet_defaults, track_event,
 };
 use crate::track::{TrackDescriptor, TrackUuid};
 use crate::wire::{self, Spot};
@@ -43,6 +45,15 @@ pub enum Timestamps {
     Incremental,
     /// Nanoseconds of the trace's clock. For a sequence that many tracks share, in any order.
     Absolute,
+}
+
+/// What lies before the start of a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gap {
+    /// Nothing, or nothing that is missing.
+    None,
+    /// Events that found no room.
+    Loss,
 }
 
 /// A track that an event names itself, instead of relying on the sequence's default.
@@ -158,17 +169,32 @@ impl Sequence {
     ///
     /// What was [defined](Self::define) before has to be defined again.
     pub fn start(&mut self, out: &mut Vec<u8>, default_track: Option<TrackUuid>) {
+        self.start_at(out, 0, default_track, Gap::None);
+    }
+
+    /// [`start`](Self::start) with the clock tied to the trace's at `ns`, which may be no earlier than
+    /// in any start of any sequence before: the trace processor refuses a clock that steps back.
+    ///
+    /// After a [loss](Gap::Loss) the packet says that some before it are missing
+    /// (`previous_packet_dropped`).
+    pub fn start_at(
+        &mut self,
+        out: &mut Vec<u8>,
+        ns: u64,
+        default_track: Option<TrackUuid>,
+        gap: Gap,
+    ) {
         self.sent.clear();
-        self.last_ns = 0;
+        self.last_ns = ns;
         let clock = match self.timestamps {
             Timestamps::Incremental => ClockId::SEQUENCE_DELTA,
             Timestamps::Absolute => ClockId::BOOTTIME,
         };
         self.packet(out, |out| {
             let snapshot = wire::open(out, trace_packet::CLOCK_SNAPSHOT);
-            clock_reading(out, ClockId::BOOTTIME, 0, false);
+            clock_reading(out, ClockId::BOOTTIME, ns, false);
             if self.timestamps == Timestamps::Incremental {
-                clock_reading(out, ClockId::SEQUENCE_DELTA, 0, true);
+                clock_reading(out, ClockId::SEQUENCE_DELTA, ns, true);
             }
             let primary = u64::from(ClockId::BOOTTIME.0);
             wire::varint_field(out, clock_snapshot::PRIMARY_TRACE_CLOCK, primary);
@@ -185,7 +211,13 @@ impl Sequence {
             wire::close(out, defaults);
             let flags = SEQ_INCREMENTAL_STATE_CLEARED;
             wire::varint_field(out, trace_packet::SEQUENCE_FLAGS, flags);
-            wire::varint_field(out, trace_packet::FIRST_PACKET_ON_SEQUENCE, 1);
+            match gap {
+                Gap::None => wire::varint_field(out, trace_packet::FIRST_PACKET_ON_SEQUENCE, 1),
+                Gap::Loss => {
+                    let reason = DATA_LOSS_PRESENT | DATA_LOSS_BUFFER_FULL;
+                    wire::varint_field(out, trace_packet::PREVIOUS_PACKET_DROPPED, reason);
+                }
+            }
             let id = u64::from(self.id.get());
             wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
         });
@@ -314,6 +346,34 @@ impl Sequence {
             unsafe { out.piece(EVENT | self.trailer << 32, 4 + self.trailer_len) }.settle();
         } else {
             self.event(out, ns, EventType::SliceEnd, track, &[]);
+        }
+    }
+
+    /// [`event`](Self::event) on the default track that says nothing but a name, or name and category.
+    #[inline(always)]
+    pub fn named_event(&mut self, out: &mut Vec<u8>, ns: u64, event_type: EventType, name: Piece) {
+        let (name, name_len) = name.split();
+        let delta = ns.wrapping_sub(self.last_ns);
+        if delta < 1 << 35 && self.timestamps == Timestamps::Incremental && self.trailer_len <= 8 {
+            self.last_ns = ns;
+            let (time, time_len) = wire::packed_small_varint(delta);
+            let event_len = 2 + name_len;
+            let packet_len = (1 + time_len + 2 + event_len + self.trailer_len) as u64;
+            let head = LEN_TAG | packet_len << 8 | TIMESTAMP_TAG << 16 | time << 24;
+            let event = TRACK_EVENT_TAG
+                | (event_len as u64) << 8
+                | TYPE_TAG << 16
+                | (event_type as u64) << 24;
+            // SAFETY: there is room for four times 8 bytes; `time` < 2^35 is a varint of at most 5.
+            let out = unsafe { Spot::new(out, 32).piece(head, 3 + time_len) };
+            // SAFETY: 24 bytes of the room are left.
+            let out = unsafe { out.piece(event, 4) };
+            // SAFETY: 20 bytes of the room are left; pieces have at most 7 bytes.
+            let out = unsafe { out.piece(name, name_len) };
+            // SAFETY: 13 bytes of the room are left; `trailer_len` ≤ 8 by the check above.
+            unsafe { out.piece(self.trailer, self.trailer_len) }.settle();
+        } else {
+            self.event(out, ns, event_type, None, &name.to_le_bytes()[..name_len]);
         }
     }
 

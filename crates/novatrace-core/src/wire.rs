@@ -51,6 +51,18 @@ impl<'a> Spot<'a> {
         Self { out, at }
     }
 
+    /// Makes room for `len` bytes more.
+    #[inline(always)]
+    pub(crate) fn with_room(self, len: usize) -> Self {
+        if self.room() >= len {
+            return self;
+        }
+        let used = self.len();
+        // SAFETY: `at` lies in the allocation, and every byte before it has been written.
+        unsafe { self.out.set_len(used) };
+        Self::new(self.out, len)
+    }
+
     /// How much room there is left.
     #[inline(always)]
     pub(crate) fn room(&self) -> usize {

@@ -51,6 +51,19 @@ pub enum ErrorKind {
     /// The trace file cannot be made. There is no trace then.
     #[error(transparent)]
     Create(novatrace_sink::CreateError),
+    /// A live session is open already, and goes on. There is one at a time.
+    #[error("cannot open a session: one is open since {first}; close that first")]
+    AlreadyOpen {
+        /// Where the first was opened: file, line and column.
+        first: String,
+    },
+    /// The process is a fork of the one that opened the trace, which alone has the trace's worker:
+    /// nothing that is recorded here is in the trace.
+    #[error("cannot complete a trace of process {parent} in its forked child")]
+    Forked {
+        /// The process that opened the trace.
+        parent: u32,
+    },
     /// The worker thread could not be started. There is no trace then.
     #[error("cannot start the trace's worker thread")]
     Worker(#[source] io::Error),

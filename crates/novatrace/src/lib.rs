@@ -46,6 +46,7 @@
 mod error;
 mod generator;
 mod name;
+mod profile;
 mod record;
 mod sync;
 mod time;
@@ -53,6 +54,9 @@ mod value;
 mod worker;
 
 pub use error::{Error, ErrorKind};
+/// A span for each call of a function: see [`novatrace_macros::trace_func`].
+pub use novatrace_macros::{trace_func, trace_func_args};
+
 pub use generator::{
     Attribute, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack,
     OpenSlice, OpenSlices, Overlap, TraceBuilder, TraceGenerator, Unit,
@@ -60,9 +64,21 @@ pub use generator::{
 pub use name::{Label, Name};
 pub use novatrace_core::Limits;
 pub use novatrace_sink::{CreateError, FileSink, Sink};
+pub use profile::{
+    ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
+    SpanGuard, TrackSpan, flow, open, track,
+};
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
-pub use worker::Stats;
+pub use worker::{Loss, Stats};
 
 #[doc(hidden)]
 pub use record::{And, Items};
+
+/// What the macros expand to. Not API: it may change with any release.
+#[doc(hidden)]
+pub mod __macro_support {
+    pub use crate::profile::{
+        AddDebug, AddPlain, AddSerialized, CallSite, InSpan, LazyName, Said, SiteOn, Task, Value,
+    };
+}

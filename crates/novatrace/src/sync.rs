@@ -4,62 +4,58 @@
 //! trace and then looks for published records. Without a full fence on both sides each could miss
 //! the other's store, and a record be neither drained nor refused. `membarrier(2)` lets the worker
 //! run that fence on behalf of all threads, so that the recording side needs to keep only the
-//! compiler from reordering. Where it is not to be had, both sides use an ordinary fence.
+//! compiler from reordering. Where the kernel refuses it, the worker waits instead: longer, by five
+//! orders of magnitude, than a processor keeps a store to itself. Other systems fence on both sides.
 #![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "one system call"))]
 
-use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
-
-/// Whether [`heavy`] fences for the other threads too. Set once, before any thread records.
-static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
-
-/// Asks for the asymmetric fence. To be called before the first ring of a trace is made.
-pub(crate) fn prepare() {
-    if platform::register() {
-        ASYMMETRIC.store(true, Ordering::Relaxed);
-    }
-}
-
-/// The recording side.
-#[inline(always)]
-pub(crate) fn light() {
-    if ASYMMETRIC.load(Ordering::Relaxed) {
-        compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
-    }
-}
-
-/// The worker's side.
-pub(crate) fn heavy() {
-    if !(ASYMMETRIC.load(Ordering::Relaxed) && platform::barrier()) {
-        fence(Ordering::SeqCst);
-    }
-}
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{heavy, light, prepare};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use other::{heavy, light, prepare};
 
 #[cfg(target_os = "linux")]
-mod platform {
+mod linux {
+    use std::sync::atomic::{Ordering, compiler_fence};
+    use std::time::Duration;
+
+    /// Asks for the asymmetric fence. To be called before the first ring of a trace is made.
+    pub(crate) fn prepare() {
+        // Asked again, and answered, in `heavy`.
+        let _ = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    }
+
+    /// The recording side.
+    #[inline(always)]
+    pub(crate) fn light() {
+        compiler_fence(Ordering::SeqCst);
+    }
+
+    /// The worker's side.
+    pub(crate) fn heavy() {
+        if !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn membarrier(command: libc::c_int) -> bool {
         // SAFETY: `membarrier` takes a command, flags and a processor number, no pointers, and
         // changes nothing but the order of memory accesses.
         unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
     }
-
-    pub(super) fn register() -> bool {
-        membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
-    }
-
-    pub(super) fn barrier() -> bool {
-        membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
-    }
 }
 
 #[cfg(not(target_os = "linux"))]
-mod platform {
-    pub(super) fn register() -> bool {
-        false
+mod other {
+    use std::sync::atomic::{Ordering, fence};
+
+    pub(crate) fn prepare() {}
+
+    #[inline(always)]
+    pub(crate) fn light() {
+        fence(Ordering::SeqCst);
     }
 
-    pub(super) fn barrier() -> bool {
-        false
+    pub(crate) fn heavy() {
+        fence(Ordering::SeqCst);
     }
 }

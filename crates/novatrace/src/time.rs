@@ -1,6 +1,7 @@
 //! Explicit times: nanoseconds, seconds, cycles. Does not belong here: a clock.
 
 use std::fmt;
+use std::time::Duration;
 
 use novatrace_core::MAX_TIMESTAMP_NS;
 
@@ -8,8 +9,31 @@ use novatrace_core::MAX_TIMESTAMP_NS;
 ///
 /// The end of a slice is rounded from `start + length`, not from a rounded length, so that slices
 /// that abut in seconds abut in the trace.
+///
+/// ```
+/// use novatrace::Seconds;
+///
+/// let (start, length) = (Seconds(1.5), Seconds(0.25));
+/// assert_eq!(start + length, Seconds(1.75));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Seconds(pub f64);
+
+impl std::ops::Add for Seconds {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl std::ops::Sub for Seconds {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0 - other.0)
+    }
+}
 
 /// A number of cycles of a clock of constant frequency, from [`Frequency::cycles`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +78,8 @@ impl Cycles {
 }
 
 /// A point in a trace's time or a length of it: `u64`, `i64`, `u32`, `i32` and `usize` are whole
-/// nanoseconds, [`Seconds`] and [`Cycles`] what their names say. From 0 to `i64::MAX` ns.
+/// nanoseconds, [`Seconds`], [`Cycles`] and the standard library's `Duration` what their names say. From
+/// 0 to `i64::MAX` ns. Start and length of one slice are of one type.
 pub trait Time: Copy + sealed::Sealed {
     #[doc(hidden)]
     fn point(self) -> Result<u64, TimeFault>;
@@ -146,6 +171,23 @@ macro_rules! whole_nanoseconds {
 
 whole_nanoseconds!(u64, i64, u32, i32, usize);
 
+impl sealed::Sealed for Duration {}
+impl Time for Duration {
+    #[inline]
+    fn point(self) -> Result<u64, TimeFault> {
+        let ns = self.as_nanos();
+        u64::try_from(ns)
+            .ok()
+            .filter(|&ns| ns <= MAX_TIMESTAMP_NS)
+            .ok_or_else(|| TimeFault::TooLate(Number::Ns(i128::try_from(ns).unwrap_or(i128::MAX))))
+    }
+
+    #[inline]
+    fn span(start: Self, length: Self) -> Result<(u64, u64), TimeFault> {
+        u64::span(start.point()?, length.point()?)
+    }
+}
+
 impl sealed::Sealed for Seconds {}
 impl Time for Seconds {
     #[inline]
@@ -219,6 +261,16 @@ mod tests {
         let too_late = u64::span(1, MAX_TIMESTAMP_NS);
         assert_eq!(too_late, Err(TimeFault::TooLate(Number::Ns(1 << 63))));
         assert!(matches!(u64::MAX.point(), Err(TimeFault::TooLate(_))));
+    }
+
+    #[test]
+    fn durations_are_exact_and_keep_to_the_range() {
+        let span = Duration::span(Duration::from_micros(5), Duration::from_nanos(7));
+        assert_eq!(span, Ok((5_000, 5_007)));
+        assert!(matches!(Duration::MAX.point(), Err(TimeFault::TooLate(_))));
+        let too_late =
+            Duration::span(Duration::from_nanos(MAX_TIMESTAMP_NS), Duration::from_nanos(1));
+        assert!(matches!(too_late, Err(TimeFault::TooLate(_))));
     }
 
     #[test]

@@ -57,7 +57,7 @@ thread_local! {
 
 /// The tokens of one event's arguments; empty, and free, for events without any.
 #[derive(Debug, Default)]
-pub(crate) struct Spill(Vec<u64>);
+pub struct Spill(Vec<u64>);
 
 /// A buffer that one huge event has grown is not kept.
 const MAX_SPARE_WORDS: usize = 1 << 17;
@@ -79,6 +79,11 @@ impl Spill {
         out.word(Tag::Location.head(0, line));
         text_item(out, Tag::Text, file);
         text_item(out, Tag::Text, function);
+    }
+
+    /// Adds a text.
+    pub(crate) fn text(&mut self, label: Label<'_>, text: &str) {
+        Item::Text(label, text).write(self.buffer());
     }
 
     /// Adds an item that its event's type has no place for.

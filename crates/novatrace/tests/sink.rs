@@ -19,16 +19,44 @@ fn record(trace: &TraceGenerator, events: u64) {
 
 #[test]
 fn batches_are_whole_packets_and_keep_to_their_size() {
+    for prelude in [1, 2] {
+        let memory = Memory::default();
+        let builder = TraceGenerator::builder().batch(100, 1 << 20, Duration::from_secs(60));
+        let trace = builder.window(10).sink(memory.clone()).expect("a trace");
+        // An instant is one packet: begins are odd ones then, or even ones.
+        for _ in 0..prelude {
+            trace.group("g").track("t").instant(0, "name").emit().expect("accepted");
+        }
+        record(&trace, 10_000);
+        let stats = trace.finish().expect("memory takes all");
+        let batches = memory.0.lock().expect("not poisoned");
+        let counts: Vec<usize> = batches.iter().map(|batch| packets(batch).len()).collect();
+        // The last event, or an end and the event after it.
+        let is_full = |&count: &usize| (100..=101).contains(&count);
+        assert!(counts[..counts.len() - 1].iter().all(is_full), "{counts:?}");
+        assert_eq!(counts.iter().sum::<usize>() as u64, stats.packets);
+        assert_eq!(batches.iter().map(Vec::len).sum::<usize>() as u64, stats.bytes);
+    }
+}
+
+#[test]
+fn a_batch_grows_by_the_ends_of_one_lane_at_most() {
     let memory = Memory::default();
     let builder = TraceGenerator::builder().batch(100, 1 << 20, Duration::from_secs(60));
-    let trace = builder.window(10).sink(memory.clone()).expect("a trace");
-    record(&trace, 10_000);
-    let stats = trace.finish().expect("memory takes all");
+    let trace = builder.overlap(novatrace::Overlap::Refuse).sink(memory.clone()).expect("a trace");
+    let track = trace.group("g").track("t");
+    // Each begins as two inner ones end, and crosses the outermost: refused, so that it writes
+    // nothing but those ends.
+    track.duration(0, 10_000, "outer").emit().expect("accepted");
+    for at in 1..1_000 {
+        track.duration(at * 10, 8, "inner").emit().expect("accepted");
+        track.duration(at * 10, 8, "inner").emit().expect("accepted");
+        track.duration(at * 10 + 9, 20_000, "crosses").emit().expect("accepted");
+    }
+    trace.finish().expect_err("slices cross");
     let batches = memory.0.lock().expect("not poisoned");
     let counts: Vec<usize> = batches.iter().map(|batch| packets(batch).len()).collect();
-    assert!(counts[..counts.len() - 1].iter().all(|&count| count == 100), "{counts:?}");
-    assert_eq!(counts.iter().sum::<usize>() as u64, stats.packets);
-    assert_eq!(batches.iter().map(Vec::len).sum::<usize>() as u64, stats.bytes);
+    assert!(counts.iter().all(|&count| count <= 102), "{counts:?}");
 }
 
 #[test]
@@ -98,13 +126,15 @@ impl Sink for Panics {
 fn a_sink_that_panics_is_an_error_and_leaves_nobody_waiting() {
     let builder = TraceGenerator::builder().ring_bytes(4096).batch(1, 1, Duration::from_millis(1));
     let trace = builder.window(0).sink(Panics).expect("a trace");
-    let track = trace.group("g").track("t");
-    // More than the ring holds: some are refused, none waits for ever.
-    let refused = (0..10_000).filter(|at| track.duration(*at, 1, "a").emit().is_err()).count();
-    assert!(refused > 0);
-    let error = trace.finish().expect_err("the worker failed");
-    assert_eq!(error.to_string(), "the trace's worker failed: a fault of the sink");
+    // More than the ring holds: none waits for ever, and all are counted.
+    record(&trace, 10_000);
+    let error = trace.finish().expect_err("the sink failed");
+    assert!(matches!(error.kind(), ErrorKind::Write { bytes: 0, .. }), "{error:?}");
+    let source = std::error::Error::source(&error).expect("the sink's error");
+    assert_eq!(source.to_string(), "the sink panicked: a fault of the sink");
     trace.flush().expect_err("still");
+    let stats = trace.stats();
+    assert_eq!((stats.events, stats.packets, stats.dropped), (10_000, 0, 10_000));
 }
 
 /// Takes nothing until it is let.
@@ -294,8 +324,9 @@ impl Sink for PanicsAtTheEnd {
 fn a_sink_that_panics_at_the_end_is_an_error_also_when_nobody_asks() {
     let trace = TraceGenerator::builder().sink(PanicsAtTheEnd).expect("a trace");
     record(&trace, 10);
-    let error = trace.finish().expect_err("the worker failed");
-    assert_eq!(error.to_string(), "the trace's worker failed: fault number 7");
+    let error = trace.finish().expect_err("the sink failed");
+    let source = std::error::Error::source(&error).expect("the sink's error");
+    assert_eq!(source.to_string(), "the sink panicked: fault number 7");
     let trace = TraceGenerator::builder().sink(PanicsAtTheEnd).expect("a trace");
     record(&trace, 10);
     drop(trace);

@@ -42,15 +42,16 @@ mod simulate;
 mod tiling;
 mod trace;
 mod units;
+mod workload;
 
 pub use cost::Cost;
 pub use error::Error;
 pub use graph::{Action, Graph, Operation, Pass, Phase, Stage, Transfer, VectorWork, Work};
 pub use hardware::{Dma, Hardware, Matrix, Memory, Vector};
-pub use lower::{Workload, matrix_flops};
 pub use meter::{ClusterSample, DieSample, Sample};
 pub use model::{Architecture, Model};
 pub use observe::{Finished, Level, Observer, Span, Untraced};
 pub use plan::Plan;
 pub use simulate::{Summary, simulate};
 pub use trace::{Recorded, Tracer, trace};
+pub use workload::{Workload, matrix_flops};

@@ -18,6 +18,9 @@
 //! whole tiles of keys; masked scores are not skipped. Only the prompt's last token goes through
 //! the output matrix.
 
+mod attention;
+mod collective;
+
 use std::ops::Range;
 
 use crate::cache::BlockId;
@@ -26,26 +29,7 @@ use crate::graph::{ActionId, Builder, Graph, Phase, Transfer, VectorWork, Why, W
 use crate::hardware::Hardware;
 use crate::model::{Architecture, Model};
 use crate::tiling::{Shard, Tiling, even_part, pieces, shards};
-use crate::units::float;
-
-/// Most actions that a graph may have: a few hundred MB and about a minute.
-const MOST_ACTIONS: f64 = 8e6;
-
-/// What the model is asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Workload {
-    /// Tokens of the prompt, at least one.
-    pub prompt_tokens: u64,
-    /// Tokens generated one by one after the one that ends the prompt's pass.
-    pub decode_steps: u64,
-}
-
-impl Default for Workload {
-    /// 256 tokens of prompt and three decode steps: some 300 thousand events on the default machine.
-    fn default() -> Self {
-        Self { prompt_tokens: 256, decode_steps: 3 }
-    }
-}
+use crate::workload::{Workload, check, passes};
 
 /// Matrices of a layer, as the cache knows them.
 mod matrix {
@@ -59,60 +43,13 @@ mod matrix {
     pub(super) const HEAD: u32 = 7;
 }
 
-/// Passes of a workload: the prompt in chunks, then a token at a time.
-fn passes(workload: &Workload, chunk: u64) -> impl Iterator<Item = (Phase, Range<u64>)> {
-    let prompt = workload.prompt_tokens;
-    let prefill = pieces(0..prompt, chunk).map(|tokens| (Phase::Prefill, tokens));
-    let decode = (0..workload.decode_steps)
-        .map(move |step| (Phase::Decode, prompt + step..prompt + step + 1));
-    prefill.chain(decode)
-}
-
-/// Operations (two to a multiply-add) of all matrix products of a run.
-///
-/// Clusters that share a key-value head each compute it, and it counts each time.
-#[must_use]
-pub fn matrix_flops(model: &Model, hardware: &Hardware, workload: &Workload, chunk: u64) -> u64 {
-    let kv_heads: u64 =
-        shards(model, hardware).iter().map(|shard| shard.kv_heads.end - shard.kv_heads.start).sum();
-    let query = model.query_width();
-    let weights = 2 * model.hidden * (query + kv_heads * model.head_dim)
-        + model.feed_forward_matrices() * model.hidden * model.intermediate;
-    passes(workload, chunk)
-        .map(|(_, tokens)| {
-            let count = tokens.end - tokens.start;
-            let layer = 2 * count * weights + 4 * count * tokens.end * query;
-            let head = if tokens.end >= workload.prompt_tokens {
-                2 * model.hidden * model.vocabulary
-            } else {
-                0
-            };
-            model.layers * layer + head
-        })
-        .sum()
-}
-
-/// Refuses what does not fit, then lowers.
+/// The actions of a workload, unless it does not fit.
 pub(crate) fn lower(
     model: &Model,
     hardware: &Hardware,
     workload: &Workload,
 ) -> Result<(Graph, Tiling), Error> {
-    let total = workload.prompt_tokens.saturating_add(workload.decode_steps);
-    if workload.prompt_tokens == 0 || total > model.positions {
-        return Err(Error::BadWorkload {
-            prompt_tokens: workload.prompt_tokens,
-            decode_steps: workload.decode_steps,
-            limit: model.positions,
-        });
-    }
-    // First, since what fits the memory does not overflow what follows.
-    check_memory(model, hardware, total)?;
-    let tiling = Tiling::new(model, hardware)?;
-    let estimate = estimate_actions(model, hardware, workload)?;
-    if estimate > MOST_ACTIONS {
-        return Err(Error::TooManyActions { estimate, limit: MOST_ACTIONS });
-    }
+    let tiling = check(model, hardware, workload)?;
     let mut lowering = Lowering {
         model,
         hardware,
@@ -141,57 +78,6 @@ pub(crate) fn lower(
         barrier = Some(lowering.pass(name, phase, &tokens, answers, barrier));
     }
     Ok((lowering.builder.finish(), lowering.tiling))
-}
-
-/// Counts the tiles as [`Lowering`] would make them, in floats, since what is refused here would
-/// overflow integers.
-pub(crate) fn estimate_actions(
-    model: &Model,
-    hardware: &Hardware,
-    workload: &Workload,
-) -> Result<f64, Error> {
-    let tiling = Tiling::new(model, hardware)?;
-    let clusters = float(hardware.clusters() as u64);
-    let tiles = |n: u64, k: u64, over_n: bool| {
-        let share =
-            |size: u64, split: bool| if split { float(size) / clusters } else { float(size) };
-        (share(n, over_n) / float(tiling.n)).ceil() * (share(k, !over_n) / float(tiling.k)).ceil()
-    };
-    let query = model.query_width();
-    let key_value = model.kv_heads * model.head_dim;
-    let up = float(model.feed_forward_matrices() - 1);
-    let layer_tiles = tiles(query, model.hidden, true)
-        + 2.0 * tiles(key_value, model.hidden, true)
-        + tiles(model.hidden, query, false)
-        + up * tiles(model.intermediate, model.hidden, true)
-        + tiles(model.hidden, model.intermediate, false);
-    let prompt = float(workload.prompt_tokens);
-    let chunks = (prompt / float(tiling.tokens)).ceil();
-    let steps = float(workload.decode_steps);
-    let keys = float(tiling.keys(model.head_dim));
-    // Half the prompt is in the cache on average while it is read, all of it while it is answered.
-    let key_tiles = chunks * (prompt / keys / 2.0 + 1.0).ceil() + steps * (prompt / keys).ceil();
-    let heads = (float(model.heads) / clusters).ceil() * 3.0 + 2.0;
-    let ring = float(2 * hardware.dies as u64 * hardware.dies as u64);
-    let per_layer = (chunks + steps) * (clusters * (2.0 * layer_tiles + 40.0) + 2.0 * ring)
-        + clusters * key_tiles * heads;
-    let head = clusters * 2.0 * tiles(model.vocabulary, model.hidden, true);
-    Ok(float(model.layers) * per_layer + (1.0 + steps) * head)
-}
-
-fn check_memory(model: &Model, hardware: &Hardware, tokens: u64) -> Result<(), Error> {
-    let width = u128::from(model.kv_heads * model.head_dim);
-    let cache = 2 * u128::from(model.layers) * width * u128::from(tokens);
-    let needed = (model.weights() + cache) * u128::from(model.element_bytes);
-    let per_die = needed.div_ceil(hardware.dies as u128);
-    if per_die > u128::from(hardware.l3.capacity_bytes) {
-        return Err(Error::OutOfMemory {
-            hardware: hardware.name.clone(),
-            needed_mib: u64::try_from(per_die >> 20).unwrap_or(u64::MAX),
-            capacity_mib: hardware.l3.capacity_bytes >> 20,
-        });
-    }
-    Ok(())
 }
 
 /// Scratchpad slots of a cluster, used in turn.
@@ -472,7 +358,7 @@ impl Lowering<'_> {
                     let (load, slot) =
                         self.load_tile(&format!("load {name}# w{tile}"), cluster, transfer);
                     let work = Work::Gemm { m: small(rows), n: small(n), k: small(k) };
-                    let label = self.label(&format!("gemm {name}# t{tile}"));
+                    let label = self.label(&format!("{name}# t{tile}"));
                     let gemm = self.builder.push(work, cluster, label);
                     self.builder.wait(load, Why::Data);
                     let first_use = group_index == 0 && member == 0;
@@ -529,170 +415,6 @@ impl Lowering<'_> {
         partials
     }
 
-    fn attention(&mut self, normed: &Normed, tokens: &Range<u64>) -> Vec<Option<Partial>> {
-        let rows = normed.rows;
-        let head_dim = self.model.head_dim;
-        let clusters = self.hardware.clusters();
-        let shards = self.shards.clone();
-        let width = |heads: &Range<u64>| (heads.end - heads.start) * head_dim;
-        let active: Vec<_> =
-            (0..clusters).filter(|&cluster| !shards[cluster].heads.is_empty()).collect();
-        let mut inputs = vec![Columns::new(); clusters];
-        let mut projected = [(); 3].map(|()| vec![Columns::new(); clusters]);
-        let names = [("q_proj", matrix::Q), ("k_proj", matrix::K), ("v_proj", matrix::V)];
-        for (index, (name, matrix)) in names.into_iter().enumerate() {
-            self.builder.begin_operation(name);
-            for &cluster in &active {
-                if index == 0 {
-                    inputs[cluster] = self.inputs("qkv", cluster, normed);
-                }
-                let shard = &shards[cluster];
-                let columns = width(if index == 0 { &shard.heads } else { &shard.kv_heads });
-                projected[index][cluster] =
-                    self.project(name, matrix, cluster, rows, columns, &inputs[cluster]);
-            }
-        }
-        let [mut queries, mut keys, values] = projected;
-        if self.model.architecture == Architecture::Llama {
-            self.builder.begin_operation("rope");
-            for &cluster in &active {
-                let shard = &shards[cluster];
-                let columns = [width(&shard.heads), width(&shard.kv_heads)];
-                let after: Vec<_> = [&queries[cluster], &keys[cluster]]
-                    .into_iter()
-                    .flatten()
-                    .map(|(_, from)| *from)
-                    .collect();
-                let elements = rows * (columns[0] + columns[1]);
-                let rope = self.vector("rope", cluster, VectorWork::Rotate, elements, &after);
-                queries[cluster] = vec![(0..columns[0], rope)];
-                keys[cluster] = vec![(0..columns[1], rope)];
-            }
-        }
-        let mut stored = vec![Vec::new(); clusters];
-        self.builder.begin_operation("kv store");
-        for &cluster in &active {
-            let produced = [&keys[cluster], &values[cluster]];
-            stored[cluster] = self.store_keys(cluster, tokens, produced);
-        }
-        self.builder.begin_operation("attention");
-        let mut contexts = vec![Columns::new(); clusters];
-        for &cluster in &active {
-            contexts[cluster] = self.heads(cluster, tokens, &queries[cluster], &stored[cluster]);
-        }
-        self.project_partial("o_proj", matrix::O, rows, &contexts)
-    }
-
-    fn key_block(&self, cluster: usize, head: u64, values: bool, tile: u64) -> BlockId {
-        BlockId::KeyValue {
-            layer: self.layer,
-            head: small(head),
-            values,
-            tile: small(tile),
-            cluster: small(cluster as u64),
-        }
-    }
-
-    /// Writes the new tokens' keys and values. Returns head, whether values, tile and action.
-    fn store_keys(
-        &mut self,
-        cluster: usize,
-        tokens: &Range<u64>,
-        produced: [&Columns; 2],
-    ) -> Vec<(u64, bool, u64, ActionId)> {
-        let head_dim = self.model.head_dim;
-        let step = self.tiling.keys(head_dim);
-        let whole = self.bytes(step * head_dim);
-        let mut stores = Vec::new();
-        for (local, head) in self.shards[cluster].kv_heads.clone().enumerate() {
-            let columns = local as u64 * head_dim..(local as u64 + 1) * head_dim;
-            for values in [false, true] {
-                for tile in tokens.start / step..tokens.end.div_ceil(step) {
-                    let new = tokens.start.max(tile * step)..tokens.end.min((tile + 1) * step);
-                    let bytes = self.bytes((new.end - new.start) * head_dim);
-                    let block = self.key_block(cluster, head, values, tile);
-                    let label = if values { "store v" } else { "store k" };
-                    let label = self.label(&format!("{label}# kv{head} t{tile}"));
-                    let work = Work::Store(Transfer { bytes, block, block_bytes: whole });
-                    let store = self.builder.push(work, cluster, label);
-                    for (_, from) in overlapping(produced[usize::from(values)], &columns) {
-                        self.builder.wait(*from, Why::Data);
-                    }
-                    stores.push((head, values, tile, store));
-                }
-            }
-        }
-        stores
-    }
-
-    /// Scores, online softmax and context of a cluster's heads, a tile of keys at a time.
-    fn heads(
-        &mut self,
-        cluster: usize,
-        tokens: &Range<u64>,
-        queries: &Columns,
-        stored: &[(u64, bool, u64, ActionId)],
-    ) -> Columns {
-        let head_dim = self.model.head_dim;
-        let rows = tokens.end - tokens.start;
-        let shard = self.shards[cluster].clone();
-        let group = self.model.heads / self.model.kv_heads;
-        let step = self.tiling.keys(head_dim);
-        let whole = self.bytes(step * head_dim);
-        let mut contexts: Vec<Option<ActionId>> = shard.heads.clone().map(|_| None).collect();
-        for kv_head in shard.kv_heads.clone() {
-            for (tile, range) in (0_u64..).zip(pieces(0..tokens.end, step)) {
-                let keys = range.end - range.start;
-                let loads = [false, true].map(|values| {
-                    let label = if values { "load v" } else { "load k" };
-                    let transfer = Transfer {
-                        bytes: self.bytes(keys * head_dim),
-                        block: self.key_block(cluster, kv_head, values, tile),
-                        block_bytes: whole,
-                    };
-                    let label = format!("{label}# kv{kv_head} t{tile}");
-                    let (load, slot) = self.load_tile(&label, cluster, transfer);
-                    let new = (kv_head, values, tile);
-                    for (.., store) in stored.iter().filter(|s| (s.0, s.1, s.2) == new) {
-                        self.builder.wait(*store, Why::Data);
-                    }
-                    (load, slot)
-                });
-                let heads = shard.heads.start.max(kv_head * group)
-                    ..shard.heads.end.min((kv_head + 1) * group);
-                for head in heads {
-                    let local = head - shard.heads.start;
-                    let columns = local * head_dim..(local + 1) * head_dim;
-                    let work = Work::Gemm { m: small(rows), n: small(keys), k: small(head_dim) };
-                    let label = self.label(&format!("scores# h{head} t{tile}"));
-                    let scores = self.builder.push(work, cluster, label);
-                    self.builder.wait(loads[0].0, Why::Data);
-                    for (_, from) in overlapping(queries, &columns) {
-                        self.builder.wait(*from, Why::Data);
-                    }
-                    let label = format!("softmax# h{head} t{tile}");
-                    let kind = VectorWork::Softmax;
-                    let softmax = self.vector(&label, cluster, kind, rows * keys, &[scores]);
-                    let work = Work::Gemm { m: small(rows), n: small(head_dim), k: small(keys) };
-                    let label = self.label(&format!("context# h{head} t{tile}"));
-                    let context = self.builder.push(work, cluster, label);
-                    self.builder.wait(loads[1].0, Why::Data);
-                    self.builder.wait(softmax, Why::Data);
-                    let chain = &mut contexts[index(local)];
-                    if let Some(previous) = chain.replace(context) {
-                        self.builder.wait(previous, Why::Order);
-                    }
-                    self.slots[cluster].last_user[loads[0].1] = Some(scores);
-                    self.slots[cluster].last_user[loads[1].1] = Some(context);
-                }
-            }
-        }
-        (0_u64..)
-            .zip(contexts)
-            .filter_map(|(local, last)| Some((local * head_dim..(local + 1) * head_dim, last?)))
-            .collect()
-    }
-
     fn feed_forward(&mut self, normed: &Normed) -> Vec<Option<Partial>> {
         let rows = normed.rows;
         let clusters = self.hardware.clusters();
@@ -741,106 +463,6 @@ impl Lowering<'_> {
             }
         }
         self.project_partial("down_proj", matrix::DOWN, rows, &activated)
-    }
-
-    /// Adds the clusters' partial sums and the residual within each die, then the dies' sums
-    /// around the ring. Returns the new residual stream and the actions that end it.
-    fn all_reduce(
-        &mut self,
-        names: [&'static str; 2],
-        rows: u64,
-        partials: &[Option<Partial>],
-        residual: &Residual,
-    ) -> (Residual, Vec<ActionId>) {
-        let [name, ring_name] = names;
-        self.builder.begin_operation(name);
-        let hidden = self.model.hidden;
-        let (whole, block) = (self.bytes(rows * hidden), self.activation());
-        let joins: Vec<_> = (0..self.hardware.dies)
-            .map(|die| {
-                let of_die = partials[self.hardware.clusters_of(die)].iter().flatten();
-                let stores = of_die.flat_map(|partial| partial.stores.iter().copied());
-                self.builder.join(stores)
-            })
-            .collect();
-        let mut stores = vec![Vec::new(); self.hardware.dies];
-        for (die, cluster, part) in self.row_parts(rows) {
-            let contributors = self.hardware.clusters_of(die);
-            if partials[contributors.clone()].iter().all(Option::is_none) {
-                continue;
-            }
-            let bytes = self.bytes(part * hidden);
-            let mut loads = Vec::new();
-            for (local, partial) in partials[contributors].iter().enumerate() {
-                let Some(partial) = partial else { continue };
-                let label = format!("load {name}# c{local}");
-                loads.push(self.load(&label, cluster, bytes, partial.block, whole));
-                self.builder.wait(joins[die], Why::Order);
-                if let Some(&last) = partial.stores.last() {
-                    self.builder.wait(last, Why::Data);
-                }
-            }
-            // One die adds the residual; added by each, the ring would sum it several times.
-            if die == 0 {
-                let label = format!("load {name}# residual");
-                loads.push(self.load(&label, cluster, bytes, residual.block, whole));
-                self.builder.wait(residual.ready[die].0, Why::Order);
-                self.builder.wait(joins[die], Why::Order);
-            }
-            let parts = u8::try_from(loads.len()).unwrap_or(u8::MAX);
-            let kind = VectorWork::Reduce(parts);
-            let sum = self.vector(name, cluster, kind, part * hidden, &loads);
-            let label = format!("store {name}");
-            stores[die].push(self.store(&label, cluster, bytes, block, whole, sum));
-        }
-        self.ring(ring_name, whole, block, &stores, residual)
-    }
-
-    /// Ring all-reduce: every die sends a part to the next, which adds it, until all parts are
-    /// summed; as many steps again hand the sums round.
-    fn ring(
-        &mut self,
-        name: &'static str,
-        bytes: u64,
-        block: BlockId,
-        stores: &[Vec<ActionId>],
-        before: &Residual,
-    ) -> (Residual, Vec<ActionId>) {
-        let dies = self.hardware.dies;
-        let joins: Vec<_> = (0..dies)
-            .map(|die| {
-                let ready = before.ready[die].0;
-                self.builder.join(stores[die].iter().copied().chain([ready]))
-            })
-            .collect();
-        if dies == 1 {
-            let ready = vec![(joins[0], Why::Order)];
-            return (Residual { block, ready }, stores[0].clone());
-        }
-        self.builder.begin_operation(name);
-        let part = bytes.div_ceil(dies as u64);
-        let mut last: Vec<ActionId> = Vec::new();
-        for step in 0..2 * (dies - 1) {
-            let sent: Vec<_> = (0..dies)
-                .map(|die| {
-                    let label = self.label(&format!("{name}# s{step}"));
-                    let send = self.builder.push(Work::Ring { bytes: part }, die, label);
-                    if step == 0 {
-                        for &store in &stores[die] {
-                            self.builder.wait(store, Why::Data);
-                        }
-                        self.builder.wait(joins[die], Why::Order);
-                        self.builder.wait(joins[(die + 1) % dies], Why::Order);
-                    } else {
-                        self.builder.wait(last[(die + dies - 1) % dies], Why::Data);
-                    }
-                    send
-                })
-                .collect();
-            last = sent;
-        }
-        let ready = (0..dies).map(|die| (last[(die + dies - 1) % dies], Why::Data)).collect();
-        (Residual { block, ready }, last)
     }
 
     /// The last token's logits, and which is largest.

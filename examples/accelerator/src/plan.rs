@@ -4,9 +4,10 @@ use crate::cost::CostModel;
 use crate::error::Error;
 use crate::graph::{Graph, Work};
 use crate::hardware::Hardware;
-use crate::lower::{Workload, lower};
+use crate::lower::lower;
 use crate::model::Model;
 use crate::units::{bytes_per_ps, float};
+use crate::workload::Workload;
 
 /// Everything a run needs. Running it does not change it, so it can be run again.
 #[derive(Debug)]

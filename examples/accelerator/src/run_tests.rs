@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use crate::graph::{Action, Why};
+use crate::tiling::Tiling;
 use crate::units::{bytes_per_ps, ceil_ps, float};
+use crate::workload::estimate_actions;
 use crate::{
     Finished, Graph, Hardware, Level, Model, Observer, Phase, Plan, Sample, Span, Summary, Work,
     Workload, matrix_flops, simulate,
@@ -382,8 +384,9 @@ fn the_estimate_is_of_the_right_size() {
     );
     let plan = plan.unwrap();
     let actual = float(plan.graph().actions.len() as u64);
-    let estimate =
-        crate::lower::estimate_actions(plan.model(), plan.hardware(), &plan.workload()).unwrap();
+    let (model, hardware) = (plan.model(), plan.hardware());
+    let tiling = Tiling::new(model, hardware).unwrap();
+    let estimate = estimate_actions(model, hardware, &plan.workload(), &tiling);
     assert!((0.5..2.0).contains(&(estimate / actual)), "{estimate} for {actual}");
 }
 

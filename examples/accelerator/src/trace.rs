@@ -1,20 +1,17 @@
 //! The run as a trace: what an executor, a cost service and a benchmark write with novatrace. NOT:
 //! simulating.
 //!
-//! | group | rows |
-//! |---|---|
-//! | Benchmark | phases, layers, operations as slices; barriers as instants |
-//! | Die:0 › Global | the ring's sending half; power, energy, traffic and hit rate as counters |
-//! | Die:0 › Cluster:0 | a row per engine, below a DMA engine's the path of its transfers; counters |
-//!
 //! Times are the simulator's picoseconds rounded to nanoseconds at both ends, so that slices that
 //! touch still touch and none overlap.
 
+mod rows;
+
 use std::time::Duration;
 
-use novatrace::{CounterTrack, Error, FlowId, Name, NormalTrack, TraceGenerator};
+use novatrace::{CounterTrack, Error, FlowId, Name, TraceGenerator};
 use serde::Serialize;
 
+use self::rows::Rows;
 use crate::cost::Cost;
 use crate::graph::{Action, Graph, Why, Work};
 use crate::meter::Sample;
@@ -79,12 +76,8 @@ pub fn trace(
 #[derive(Debug)]
 pub struct Tracer {
     generator: TraceGenerator,
-    benchmark: Benchmark,
-    dies: Vec<Die>,
-    clusters: Vec<Cluster>,
+    rows: Rows,
     words: Words,
-    /// Names of the graph's labels; made when first used.
-    labels: Vec<Option<Name>>,
     /// The flow of each arrow, from its first event on.
     flows: Vec<Option<FlowId>>,
     /// Scratch: the flows of one event.
@@ -92,38 +85,8 @@ pub struct Tracer {
     recorded: Recorded,
 }
 
-#[derive(Debug)]
-struct Benchmark {
-    phases: NormalTrack,
-    layers: NormalTrack,
-    operations: NormalTrack,
-    barriers: NormalTrack,
-}
-
-#[derive(Debug)]
-struct Die {
-    ring: Option<NormalTrack>,
-    power: CounterTrack,
-    energy: CounterTrack,
-    l3: CounterTrack,
-    l2: CounterTrack,
-    hit_rate: CounterTrack,
-    link: Option<CounterTrack>,
-}
-
-#[derive(Debug)]
-struct Cluster {
-    matrix: Vec<NormalTrack>,
-    vector: Vec<NormalTrack>,
-    dma: Vec<NormalTrack>,
-    paths: Vec<NormalTrack>,
-    l1: CounterTrack,
-    matrix_busy: CounterTrack,
-    vector_busy: CounterTrack,
-    power: CounterTrack,
-}
-
-/// Names, categories and keys known beforehand.
+/// Names, categories and keys known beforehand. Labels of actions are not: there are as many as the
+/// model has tiles, so they are given as text.
 #[derive(Debug)]
 struct Words {
     compute: Name,
@@ -206,95 +169,14 @@ struct PassBook {
 }
 
 impl Tracer {
-    /// Makes all groups and tracks, in the order in which they are to be seen.
+    /// Makes all groups and tracks.
     #[must_use]
     pub fn new(plan: &Plan, generator: &TraceGenerator) -> Self {
-        let (graph, hardware) = (plan.graph(), plan.hardware());
-        let window = format!("{} µs", plan.counter_interval_ps() / 1_000_000);
-        // One process-like group around all, and a group per die in it: the viewer orders processes
-        // by how many slices they have and what is right below one by name, but everything deeper
-        // as it was made.
-        let whole = generator.group(&format!("{} on {}", plan.model().name, hardware.name));
-        let group = whole.group("Benchmark");
-        let benchmark = Benchmark {
-            phases: group.track("Phases"),
-            layers: group.track("Layers"),
-            operations: group.track("Operations"),
-            barriers: group.track("Barriers"),
-        };
-        let mut dies = Vec::new();
-        let mut clusters = Vec::new();
-        for die in (0_u32..).take(hardware.dies) {
-            let several = hardware.dies > 1;
-            let of_die = whole.group(&format!("Die:{die}"));
-            let group = of_die.group("Global");
-            dies.push(Die {
-                ring: several.then(|| group.track("Ring")),
-                power: group
-                    .counter("Power")
-                    .unit("W")
-                    .description(&format!("Mean over {window}, clusters included")),
-                energy: group
-                    .counter("Energy")
-                    .unit("mJ")
-                    .description("Since the start, clusters included"),
-                l3: group
-                    .counter("L3 bandwidth")
-                    .unit("GB/s")
-                    .description("Traffic of the die's memory"),
-                l2: group
-                    .counter("L2 bandwidth")
-                    .unit("GB/s")
-                    .description("Traffic of the die's cache"),
-                hit_rate: group.counter("L2 hit rate").unit("%").description(&format!(
-                    "Of the loads that began in {window}; no sample if there were none"
-                )),
-                link: several.then(|| {
-                    group
-                        .counter("D2D bandwidth")
-                        .unit("GB/s")
-                        .description("Sent to the next die of the ring")
-                }),
-            });
-            for cluster in (0_u32..).take(hardware.clusters_per_die) {
-                let group = of_die.group(&format!("Cluster:{cluster}"));
-                let rows = |kind: &str, engines: usize| -> Vec<_> {
-                    (0..engines).map(|engine| group.track(&format!("{kind}:{engine}"))).collect()
-                };
-                let matrix = rows("XPU", hardware.matrix.engines);
-                let vector = rows("VPU", hardware.vector.engines);
-                let (dma, paths) = (0..hardware.dma.engines)
-                    .map(|engine| {
-                        let own = group.track(&format!("DMA:{engine}"));
-                        (own, group.track(&format!("DMA:{engine} path")))
-                    })
-                    .unzip();
-                clusters.push(Cluster {
-                    matrix,
-                    vector,
-                    dma,
-                    paths,
-                    l1: group
-                        .counter("L1 bandwidth")
-                        .unit("GB/s")
-                        .description("Traffic of the scratchpad, engines and DMA"),
-                    matrix_busy: group.counter("XPU utilisation").unit("%"),
-                    vector_busy: group.counter("VPU utilisation").unit("%"),
-                    power: group
-                        .counter("Power")
-                        .unit("W")
-                        .description(&format!("Mean over {window}")),
-                });
-            }
-        }
         Self {
             generator: generator.clone(),
-            benchmark,
-            dies,
-            clusters,
+            rows: Rows::new(plan, generator),
             words: Words::new(),
-            labels: vec![None; graph.labels.len()],
-            flows: vec![None; graph.edges.len()],
+            flows: vec![None; plan.graph().edges.len()],
             of_event: Vec::new(),
             recorded: Recorded::default(),
         }
@@ -304,11 +186,6 @@ impl Tracer {
     #[must_use]
     pub fn recorded(&self) -> Recorded {
         self.recorded
-    }
-
-    fn label(&mut self, graph: &Graph, action: &Action) -> Name {
-        let index = action.label as usize;
-        *self.labels[index].get_or_insert_with(|| Name::new(&graph.labels[index]))
     }
 
     /// Gathers the flows of the arrows that end and begin at an action.
@@ -330,8 +207,8 @@ impl Tracer {
         }
     }
 
-    fn compute(&mut self, action: &Action, finished: &Finished, name: Name) -> Result<(), Error> {
-        let cluster = &self.clusters[action.place as usize];
+    fn compute(&mut self, action: &Action, finished: &Finished, name: &str) -> Result<(), Error> {
+        let cluster = &self.rows.clusters[action.place as usize];
         let engine = finished.engine as usize;
         let (start, length) = times(finished.start_ps, finished.end_ps);
         let (track, category, shape, elements) = match action.work {
@@ -356,10 +233,10 @@ impl Tracer {
         action: &Action,
         bytes: u64,
         finished: &Finished,
-        name: Name,
+        name: &str,
     ) -> Result<(), Error> {
         let words = &self.words;
-        let cluster = &self.clusters[action.place as usize];
+        let cluster = &self.rows.clusters[action.place as usize];
         let engine = finished.engine as usize;
         let (start, length) = times(finished.start_ps, finished.end_ps);
         let (stream, stream_length) = times(finished.stream_ps, finished.end_ps);
@@ -401,7 +278,7 @@ impl Observer for Tracer {
 
     fn finished(&mut self, graph: &Graph, finished: &Finished) -> Result<(), Error> {
         let action = graph.actions[finished.action as usize];
-        let name = self.label(graph, &action);
+        let name = graph.labels[action.label as usize].as_str();
         self.gather_flows(graph, finished.action);
         match action.work {
             Work::Gemm { .. } | Work::Vector { .. } => self.compute(&action, finished, name),
@@ -410,7 +287,7 @@ impl Observer for Tracer {
             }
             Work::Ring { bytes } => {
                 let (start, length) = times(finished.start_ps, finished.end_ps);
-                let Some(ring) = &self.dies[action.place as usize].ring else {
+                let Some(ring) = &self.rows.dies[action.place as usize].ring else {
                     return Ok(());
                 };
                 self.recorded.slices += 1;
@@ -422,7 +299,7 @@ impl Observer for Tracer {
             }
             Work::Barrier => {
                 self.recorded.instants += 1;
-                let event = self.benchmark.barriers.instant(to_ns(finished.end_ps), name);
+                let event = self.rows.benchmark.barriers.instant(to_ns(finished.end_ps), name);
                 event.category(self.words.barrier).flows(self.of_event.iter().copied()).emit()
             }
             Work::Join => Ok(()),
@@ -436,7 +313,7 @@ impl Observer for Tracer {
             samples += 1;
             counter.count(at_ns, value)
         };
-        for (die, tracks) in sample.dies.iter().zip(&self.dies) {
+        for (die, tracks) in sample.dies.iter().zip(&self.rows.dies) {
             count(&tracks.power, start, die.power_w)?;
             count(&tracks.energy, end, die.energy_j * 1e3)?;
             count(&tracks.l3, start, die.l3_gb_s)?;
@@ -448,7 +325,7 @@ impl Observer for Tracer {
                 count(link, start, die.link_gb_s)?;
             }
         }
-        for (cluster, tracks) in sample.clusters.iter().zip(&self.clusters) {
+        for (cluster, tracks) in sample.clusters.iter().zip(&self.rows.clusters) {
             count(&tracks.l1, start, cluster.l1_gb_s)?;
             count(&tracks.matrix_busy, start, cluster.matrix_busy * 100.0)?;
             count(&tracks.vector_busy, start, cluster.vector_busy * 100.0)?;
@@ -467,7 +344,8 @@ impl Observer for Tracer {
         let operation = &graph.operations[span.index as usize];
         let stage = &graph.stages[operation.stage as usize];
         self.recorded.slices += 1;
-        self.benchmark
+        self.rows
+            .benchmark
             .operations
             .duration(start, length, operation.name)
             .category(self.words.operation)
@@ -481,7 +359,8 @@ impl Observer for Tracer {
         let stage = &graph.stages[span.index as usize];
         let pass = &graph.passes[stage.pass as usize];
         self.recorded.slices += 1;
-        self.benchmark
+        self.rows
+            .benchmark
             .layers
             .duration(start, length, stage.name.as_str())
             .category(self.words.layer)
@@ -499,7 +378,8 @@ impl Observer for Tracer {
                 / Duration::from_nanos(length).as_secs_f64().max(f64::MIN_POSITIVE),
         };
         self.recorded.slices += 1;
-        self.benchmark
+        self.rows
+            .benchmark
             .phases
             .duration(start, length, pass.name.as_str())
             .category(self.words.phase)

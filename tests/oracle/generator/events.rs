@@ -1,9 +1,10 @@
 //! Slices, instants, their labels and their arrows.
 
-use novatrace::{Name, OpenSlices, TraceGenerator};
+use novatrace::{Name, TraceGenerator};
 use novatrace_testkit::oracle_or_skip;
 
-use super::{arrows, read, rows, traced, written};
+use super::support::{loaded, written};
+use super::{arrows, rows, traced};
 
 #[test]
 fn slices_end_by_their_handles_in_any_order() {
@@ -48,25 +49,6 @@ fn an_end_without_a_handle_ends_the_slice_begun_last() {
         rows(&loaded),
         ["g/one 0+4 a [default] {}", "g/one 1+2 b [default] {}", "g/two 2+3 c [default] {}",]
     );
-}
-
-#[test]
-fn a_slice_may_end_on_another_thread() {
-    let oracle = oracle_or_skip!();
-    let loaded = traced(&oracle, |trace| {
-        let track = trace.group("g").track("t");
-        let open: Vec<_> = (0..8u64)
-            .map(|at| track.slice(at * 10, "s").arg("at", at).begin().expect("recordable"))
-            .collect();
-        std::thread::scope(|scope| {
-            for (at, slice) in (0..8u64).zip(open) {
-                scope.spawn(move || slice.end(at * 10 + 7).expect("after its begin"));
-            }
-        });
-    });
-    let recorded: Vec<_> =
-        (0..8).map(|at| format!("g/t {}+7 s [default] {{at={at}}}", at * 10)).collect();
-    assert_eq!(rows(&loaded), recorded);
 }
 
 #[test]
@@ -127,7 +109,7 @@ fn an_imported_flow_leads_from_one_trace_to_another() {
         track.duration(10, 1, "kernel").flow_end(flow).emit().expect("recordable");
     });
     bytes.extend(device);
-    let loaded = read(&oracle, &bytes);
+    let loaded = loaded(&oracle, &bytes);
     assert_eq!(arrows(&loaded), ["launch -> kernel"]);
     assert_eq!(loaded.flows()[0].id, Some(id));
 }
@@ -165,7 +147,7 @@ fn an_event_has_the_categories_it_names_or_the_default_one() {
     };
     let categories = |category| {
         let builder = TraceGenerator::builder().default_category(category);
-        let loaded = read(&oracle, &written(builder, record).0);
+        let loaded = loaded(&oracle, &written(builder, record).0);
         loaded.slices().into_iter().map(|slice| slice.category).collect::<Vec<_>>()
     };
     let some = |text: &str| Some(text.to_owned());
@@ -216,7 +198,7 @@ fn attributes_are_in_the_trace_in_the_order_they_were_said() {
         .attribute("empty", "")
         .attribute("model", "mixtral");
     let (bytes, _) = written(builder, |_| ());
-    let loaded = read(&oracle, &bytes);
+    let loaded = loaded(&oracle, &bytes);
     assert_eq!(loaded.query("select * from metadata where name = 'trace_uuid'").len(), 1);
     // The oracle's trace processor is older than the packet; its schema is not.
     let decoded = oracle.decode_text(&bytes).expect("every field is in the schema");
@@ -231,29 +213,4 @@ fn attributes_are_in_the_trace_in_the_order_they_were_said() {
         "\"model\" \"llama\" \"dies\" 2 \"least\" -9223372036854775808 \"empty\" \"\" \
          \"model\" \"mixtral\""
     );
-}
-
-#[test]
-fn slices_left_open_are_closed_at_the_end_or_stay_open() {
-    let oracle = oracle_or_skip!();
-    for (choice, length) in [(OpenSlices::Close, 95), (OpenSlices::Leave, -1)] {
-        let builder = TraceGenerator::builder().open_slices(choice);
-        let (bytes, stats) = written(builder, |trace| {
-            let (track, other) = (trace.group("g").track("t"), trace.group("g").track("u"));
-            let _open = track.slice(5, "open").arg("why", "hang").begin().expect("recordable");
-            track.duration(10, 10, "child").emit().expect("recordable");
-            other.duration(0, 100, "other").emit().expect("recordable");
-        });
-        assert_eq!(stats.left_open, 1);
-        let mut found = rows(&read(&oracle, &bytes));
-        found.sort();
-        assert_eq!(
-            found,
-            [
-                "g/t 10+10 child [default] {}".to_owned(),
-                format!("g/t 5+{length} open [default] {{why=\"hang\"}}"),
-                "g/u 0+100 other [default] {}".to_owned(),
-            ]
-        );
-    }
 }

@@ -1,11 +1,8 @@
 //! Texts of every kind, and more of everything than usual.
 
-use std::collections::BTreeMap;
-
-use novatrace::TraceGenerator;
 use novatrace_testkit::{Loaded, oracle_or_skip};
 
-use super::{read, rows, traced, written};
+use super::{rows, traced};
 
 fn names(loaded: &Loaded) -> Vec<String> {
     loaded.slices().into_iter().map(|slice| slice.name.expect("it was given one")).collect()
@@ -81,55 +78,4 @@ fn seventy_thousand_names_all_arrive() {
         let number = if at < 70_000 { at } else { number };
         assert_eq!((row.i64("ts"), row.str("name")), (at, format!("name {number}").as_str()));
     }
-}
-
-#[test]
-fn an_event_far_larger_than_its_ring_keeps_its_place() {
-    let oracle = oracle_or_skip!();
-    let builder = TraceGenerator::builder().ring_bytes(4096);
-    let huge: BTreeMap<String, String> =
-        (0..200).map(|at| (format!("k{at}"), format!("{at} ").repeat(200))).collect();
-    let (bytes, _) = written(builder, |trace| {
-        let track = trace.group("g").track("t");
-        track.duration(0, 10, "before").emit().expect("recordable");
-        track.duration(10, 10, "huge").arg("huge", &huge).emit().expect("recordable");
-        track.duration(20, 10, "after").arg("a", 1).emit().expect("recordable");
-    });
-    let slices = read(&oracle, &bytes).slices();
-    assert_eq!(slices.iter().map(|slice| slice.ts).collect::<Vec<_>>(), [0, 10, 20]);
-    assert!(slices[0].args.is_empty());
-    assert_eq!(slices[1].args.len(), huge.len());
-    for (key, text) in &huge {
-        assert_eq!(slices[1].args[&format!("huge.{key}")], *text);
-    }
-    assert_eq!(slices[2].args["a"], 1);
-}
-
-#[test]
-fn slices_nest_six_hundred_deep_in_either_order() {
-    let oracle = oracle_or_skip!();
-    let loaded = traced(&oracle, |trace| {
-        for name in ["down", "up"] {
-            let track = trace.group("g").track(name);
-            for at in 0..600u64 {
-                let at = if name == "up" { 599 - at } else { at };
-                let slice = track.duration(at, 2_000 - 2 * at, "s");
-                slice.arg("at", at).emit().expect("recordable");
-            }
-            track.instant(5_000, "after").emit().expect("recordable");
-        }
-    });
-    let found = rows(&loaded);
-    for name in ["down", "up"] {
-        let slice = |at| format!("g/{name} {at}+{} s [default] {{at={at}}}", 2_000 - 2 * at);
-        let mut recorded: Vec<String> = (0..600).map(slice).collect();
-        recorded.push(format!("g/{name} 5000+0 after [default] {{}}"));
-        let track = format!("g/{name} ");
-        assert_eq!(
-            found.iter().filter(|row| row.starts_with(&track)).collect::<Vec<_>>(),
-            recorded.iter().collect::<Vec<_>>()
-        );
-    }
-    // The trace processor drops what is deeper than 512: the innermost are on a lane of their own.
-    assert_eq!(loaded.slices().iter().map(|slice| slice.depth).max(), Some(499));
 }

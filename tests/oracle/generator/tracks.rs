@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use novatrace::{Frequency, Seconds, TraceGenerator, Unit};
 use novatrace_testkit::{Loaded, oracle_or_skip};
 
-use super::{read, rows, samples, traced, written};
+use super::support::{loaded, written};
+use super::{rows, samples, traced};
 
 /// The rank of each track among its siblings, as the viewer orders by.
 fn ranks(loaded: &Loaded) -> Vec<(String, i64)> {
@@ -163,7 +164,7 @@ fn counter_values_of_all_types_are_exact_as_doubles() {
         counter.count(10, f64::MAX).expect("recordable");
     });
     let values: Vec<u64> =
-        read(&oracle, &bytes).counters().iter().map(|sample| sample.value.to_bits()).collect();
+        loaded(&oracle, &bytes).counters().iter().map(|sample| sample.value.to_bits()).collect();
     let recorded = [
         -9_223_372_036_854_775_808.0,
         -1.0,
@@ -223,7 +224,7 @@ fn times_are_nanoseconds_seconds_or_cycles() {
         track.instant(i64::MAX, "the last").emit().expect("recordable");
     });
     assert_eq!(
-        rows(&read(&oracle, &bytes)),
+        rows(&loaded(&oracle, &bytes)),
         [
             "g/t 10+5 ns [default] {}",
             "g/t 15+5 i32 [default] {}",
@@ -234,4 +235,27 @@ fn times_are_nanoseconds_seconds_or_cycles() {
             "g/t 9223372036854775807+0 the last [default] {}",
         ]
     );
+}
+
+/// From 78 levels on the trace processor ends the whole trace, and from 98 on it drops what is there.
+#[test]
+fn groups_and_counters_of_any_depth_are_shown_and_harm_no_others() {
+    let oracle = oracle_or_skip!();
+    let (loaded, stats) = super::support::read(&oracle, TraceGenerator::builder(), |trace| {
+        trace.track("at the top").instant(0, "other").emit().expect("possible");
+        let mut group = trace.group("0").group("1");
+        let mut counter = trace.counter("c0");
+        for level in 2..500 {
+            group = group.group(&level.to_string());
+            counter = counter.counter(&format!("c{level}"));
+        }
+        group.track("leaf").duration(1, 2, "deep").emit().expect("possible");
+        counter.count(3, 4).expect("possible");
+    });
+    assert_eq!(stats.events, 3);
+    let slices = loaded.slices();
+    let names: Vec<_> = slices.iter().map(|slice| slice.name.as_deref()).collect();
+    assert_eq!(names, [Some("other"), Some("deep")]);
+    assert!(slices[1].track.ends_with("498 › 499 › leaf"), "{}", slices[1].track);
+    assert_eq!(loaded.counters().iter().map(|sample| sample.value).collect::<Vec<_>>(), [4.0]);
 }

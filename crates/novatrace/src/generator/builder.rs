@@ -104,12 +104,18 @@ impl Default for TraceBuilder {
                 batch_packets: 1 << 14,
                 batch_bytes: 256 << 10,
                 batch_time: Duration::from_millis(100),
+                live: None,
             },
         }
     }
 }
 
 impl TraceBuilder {
+    /// For a live session, which has the same choices and more.
+    pub(crate) fn into_config(self) -> Config {
+        self.config
+    }
+
     /// A fact about the trace, shown in the viewer's info page; of equal keys the last is shown.
     pub fn attribute(mut self, key: &str, value: impl Into<Attribute>) -> Self {
         self.config.attributes.push((key.to_owned(), value.into()));
@@ -152,10 +158,10 @@ impl TraceBuilder {
         self
     }
 
-    /// The size of each recording thread's ring; 1 MiB by default, at least 4 KiB. A thread that
-    /// fills it faster than the worker empties it waits.
+    /// The size of each recording thread's ring; 1 MiB by default, at least 4 KiB, at most 1 GiB, and
+    /// rounded up to a power of two. A thread that fills it faster than the worker empties it waits.
     pub fn ring_bytes(mut self, bytes: usize) -> Self {
-        self.config.ring_bytes = bytes;
+        self.config.ring_bytes = bytes.min(1 << 30);
         self
     }
 

@@ -96,8 +96,8 @@ impl CounterTrack {
     /// [`TraceGenerator::finish`](crate::TraceGenerator::finish).
     #[must_use]
     pub fn unit(self, unit: impl Into<Unit>) -> Self {
+        let unit = Some(unit.into());
         self.edit("unit", |row| {
-            let unit = Some(unit.into());
             let is_new = row.unit != unit;
             row.unit = unit;
             is_new
@@ -130,10 +130,8 @@ impl CounterTrack {
         property: &'static str,
         edit: impl FnOnce(&mut crate::worker::Row) -> bool,
     ) -> Self {
-        if !self.0.link.rows().edit(self.0.index, edit) {
-            return self;
-        }
-        if self.0.link.rows().is_written(self.0.index) {
+        let (is_new, is_settled) = self.0.link.rows().edit(self.0.index, edit);
+        if is_new && is_settled {
             let counter = self.name().to_string();
             self.0.link.fail(ErrorKind::CounterSettled { counter, property }.into());
         }
@@ -166,7 +164,7 @@ impl CounterTrack {
             }
             CounterValue::Double(value) => (Kind::CountDouble, value.to_bits()),
         };
-        let words = [record::head(kind, 0, self.0.index), HEAD_WORDS as u64, time, bits];
+        let words = [record::head(kind, 0, HEAD_WORDS, self.0.index), 0, time, bits];
         self.0.link.push_words(self.0.index, &words, || self.what())
     }
 

@@ -10,8 +10,8 @@ use super::{FlowId, OpenSlice};
 use crate::error::{Error, ErrorKind};
 use crate::name::Label;
 use crate::record::{
-    self, And, Cursor, Fill, HAS_CATEGORY, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag, Writer, cut,
-    text_item, text_words,
+    self, And, Cursor, Fill, HAS_CATEGORY, HAS_FLOW, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag,
+    Writer, cut, text_item, text_words,
 };
 use crate::time::TimeFault;
 use crate::value::{self, Spill, ValueError};
@@ -206,10 +206,12 @@ impl<'a, A: Items> Event<'a, A> {
         self
     }
 
+    /// That the event has a flow, which must be known.
     #[inline(always)]
     fn check(self, flow: FlowId) -> Self {
         let Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault } = self;
         let fault = if row.link.flows.knows(flow) { fault } else { unknown_flow(fault, flow) };
+        let flags = flags | HAS_FLOW;
         Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault }
     }
 
@@ -290,12 +292,7 @@ impl<'a, A: Items> Event<'a, A> {
             Label::Text(_) => 0,
         };
         let track = row.index;
-        let head = [
-            record::head(kind, flags, track),
-            words as u64 | u64::from(name_id) << 32,
-            start,
-            word,
-        ];
+        let head = [record::head(kind, flags, words, track), u64::from(name_id) << 32, start, word];
         let record = Record { head, name_text, items: &items, spill: spill.words() };
         match row.link.push(words, track, record) {
             Ok(()) => Ok(()),

@@ -19,6 +19,11 @@ impl FlowId {
     pub const fn get(self) -> u64 {
         self.0
     }
+
+    /// The flow of that number.
+    pub(crate) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl fmt::Debug for FlowId {

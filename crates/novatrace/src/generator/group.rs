@@ -6,13 +6,13 @@ use std::sync::Arc;
 use super::{CounterTrack, NormalTrack};
 use crate::worker::{Link, RowKind};
 
-/// A group at the top, which looks like a process in the viewer; from
-/// [`TraceGenerator::group`](crate::TraceGenerator::group). What it holds is shown in the order it
-/// was made. Asking again for a name gives the same track.
+/// A group at the top; from [`TraceGenerator::group`](crate::TraceGenerator::group). What it holds is
+/// shown in the order it was made. Asking again for a name gives the same track.
 #[derive(Clone)]
 pub struct Group(Row);
 
-/// A group within a group, to any depth; from [`Group::group`].
+/// A group within a group; from [`Group::group`]. The viewer draws 32 levels; what lies deeper is
+/// shown beside the row it belongs to, with both names.
 #[derive(Clone)]
 pub struct GroupTrack(Row);
 
@@ -35,6 +35,20 @@ impl Row {
 
     pub(crate) fn debug(&self, what: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple(what).field(&self.name()).finish()
+    }
+}
+
+impl NormalTrack {
+    pub(crate) fn at_top(link: &Arc<Link>, name: &str) -> Self {
+        let index = link.rows().child(None, RowKind::Track, name);
+        Self(Row { link: Arc::clone(link), index })
+    }
+}
+
+impl CounterTrack {
+    pub(crate) fn at_top(link: &Arc<Link>, name: &str) -> Self {
+        let index = link.rows().child(None, RowKind::Counter, name);
+        Self(Row { link: Arc::clone(link), index })
     }
 }
 

@@ -5,6 +5,7 @@ mod counter;
 mod event;
 mod flow;
 mod group;
+mod open;
 mod track;
 
 use std::fmt;
@@ -17,6 +18,7 @@ pub use event::Event;
 pub use flow::FlowId;
 pub(crate) use flow::Flows;
 pub use group::{Group, GroupTrack};
+pub(crate) use open::{OpenId, OpenSliceTable};
 pub use track::{NormalTrack, OpenSlice};
 
 use crate::error::Error;
@@ -25,7 +27,11 @@ use crate::worker::{Link, Stats};
 /// One trace that is being written, with times that the caller gives.
 ///
 /// Clones are the same trace. The file is complete after [`finish`](Self::finish), or when the last
-/// clone is dropped; tracks and groups that outlive it are refused from then on.
+/// clone is dropped; tracks and groups that outlive it are refused from then on. (Nobody drops a
+/// `static`: a trace in one has to be finished.)
+///
+/// In a forked child the trace is the parent's: what is recorded there is not in it, and `flush` and
+/// `finish` say so.
 ///
 /// Calls may come from any number of threads, with times in any order. A slice that comes at most
 /// [`window`](TraceBuilder::window) events late is drawn as if it had come in order; a later one
@@ -87,13 +93,25 @@ impl TraceGenerator {
         &self.owner.link
     }
 
-    /// The group of that name, which looks like a process; made when first asked for.
+    /// The group of that name at the top; made when first asked for.
     ///
     /// The viewer shows groups at the top by name, and what they hold in the order it was made: put
     /// groups into a group where their order matters.
     #[must_use]
     pub fn group(&self, name: &str) -> Group {
         Group::new(self.link(), name)
+    }
+
+    /// The track of that name at the top, outside of all groups.
+    #[must_use]
+    pub fn track(&self, name: &str) -> NormalTrack {
+        NormalTrack::at_top(self.link(), name)
+    }
+
+    /// The counter of that name at the top, outside of all groups.
+    #[must_use]
+    pub fn counter(&self, name: &str) -> CounterTrack {
+        CounterTrack::at_top(self.link(), name)
     }
 
     /// The group of a die's cluster: "Global" without a die, "Die:0, Global" without a cluster,

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::event::{Event, Kind};
 use super::group::Row;
+use super::open::{NotEnded, OpenId};
 use crate::error::{Error, ErrorKind};
 use crate::name::Label;
 use crate::record;
 use crate::time::Time;
-use crate::worker::OpenId;
 
 /// A row with slices and instants; from [`Group::track`](crate::Group::track).
 ///
@@ -55,7 +55,7 @@ impl NormalTrack {
 
     /// Begins a slice whose end is not known yet: [`slice`](Self::slice) with nothing but a name.
     ///
-    /// Takes a lock of the track's, unlike [`duration`](Self::duration).
+    /// Takes a lock of the trace's, unlike [`duration`](Self::duration).
     ///
     /// # Errors
     ///
@@ -75,13 +75,7 @@ impl NormalTrack {
     /// [`ErrorKind::EndWithoutBegin`] if none is open; otherwise those of [`OpenSlice::end`].
     pub fn end<T: Time>(&self, time: T) -> Result<(), Error> {
         let end_ns = self.point(time)?;
-        let innermost = self.0.link.open_slices().innermost(self.0.index);
-        match innermost {
-            Some((id, start_ns)) => self.end_open(id, start_ns, end_ns),
-            None => {
-                Err(ErrorKind::EndWithoutBegin { track: self.name().to_string(), end_ns }.into())
-            }
-        }
+        self.end_open(None, end_ns)
     }
 
     /// What the viewer shows when the track is asked about. Has no effect once an event of the track
@@ -105,25 +99,19 @@ impl NormalTrack {
         })
     }
 
-    fn end_open(&self, id: OpenId, start_ns: u64, end_ns: u64) -> Result<(), Error> {
-        let track = || self.name().to_string();
-        let mut open_slices = self.0.link.open_slices();
-        let Some(name) = open_slices.name(self.0.index, id) else {
-            return Err(ErrorKind::EndWithoutBegin { track: track(), end_ns }.into());
-        };
-        if end_ns < start_ns {
-            let name = name.to_string();
-            let kind = ErrorKind::EndBeforeBegin { track: track(), name, start_ns, end_ns };
-            return Err(kind.into());
-        }
-        open_slices.close(self.0.index, id);
-        drop(open_slices);
-        let words = [
-            record::head(record::Kind::End, 0, self.0.index),
-            record::HEAD_WORDS as u64,
-            end_ns,
-            id.0,
-        ];
+    fn end_open(&self, id: Option<OpenId>, end_ns: u64) -> Result<(), Error> {
+        let ended = self.0.link.open_slices().end(self.0.index, id, end_ns);
+        let id = ended.map_err(|why| {
+            let track = self.name().to_string();
+            match why {
+                NotEnded::NotOpen => ErrorKind::EndWithoutBegin { track, end_ns },
+                NotEnded::BeganLater(name, start_ns) => {
+                    ErrorKind::EndBeforeBegin { track, name: name.into(), start_ns, end_ns }
+                }
+            }
+        })?;
+        let words =
+            [record::head(record::Kind::End, 0, record::HEAD_WORDS, self.0.index), 0, end_ns, id.0];
         self.0.link.push_words(self.0.index, &words, || {
             format!("the end of a slice on track `{}`", self.name())
         })
@@ -169,7 +157,7 @@ impl OpenSlice {
         Self { track: NormalTrack(row.clone()), id, start_ns }
     }
 
-    /// Ends the slice. Takes a lock of the track's.
+    /// Ends the slice. Takes a lock of the trace's.
     ///
     /// # Errors
     ///
@@ -178,7 +166,7 @@ impl OpenSlice {
     /// [`ErrorKind::Finished`].
     pub fn end<T: Time>(self, time: T) -> Result<(), Error> {
         let end_ns = self.track.point(time)?;
-        self.track.end_open(self.id, self.start_ns, end_ns)
+        self.track.end_open(Some(self.id), end_ns)
     }
 }
 

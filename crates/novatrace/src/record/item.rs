@@ -124,10 +124,13 @@ pub(crate) enum Item<'a> {
     Flow(u64),
     FlowEnd(u64),
     Argument(Label<'a>, Scalar),
+    Text(Label<'a>, &'a str),
 }
 
-/// The longest text that is copied: a record's length is counted in 32 bits.
-const MAX_TEXT: usize = 1 << 28;
+/// The longest text that is copied, in bytes: the trace processor loses events of 256 MiB without a word.
+const MAX_TEXT: usize = 1 << 24;
+/// In a text's length: the rest was left out.
+pub(crate) const CUT: u32 = 1 << 31;
 
 /// `text`, or its start if it is far too long for any viewer.
 #[inline(always)]
@@ -144,12 +147,24 @@ fn cut_long(text: &str) -> &str {
     &text[..end]
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
 #[inline(always)]
 pub(crate) fn text_item(out: &mut impl Writer, tag: Tag, text: &str) {
-    let text = cut(text);
-    out.word(tag.head(0, text.len() as u32));
-    out.text(text);
+    keyed_item(out, tag, 0, text);
+}
+
+/// A text that is an argument's value; `key` is its key as a name's id, or 0.
+#[inline(always)]
+pub(crate) fn keyed_text(out: &mut impl Writer, key: u32, text: &str) {
+    keyed_item(out, Tag::Text, key, text);
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "cut to MAX_TEXT")]
+#[inline(always)]
+fn keyed_item(out: &mut impl Writer, tag: Tag, key: u32, text: &str) {
+    let kept = cut(text);
+    let flag = if kept.len() < text.len() { CUT } else { 0 };
+    out.word(tag.head(key, kept.len() as u32 | flag));
+    out.text(kept);
 }
 
 #[inline(always)]
@@ -212,6 +227,8 @@ impl Item<'_> {
             Self::Flow(_) | Self::FlowEnd(_) => 2,
             Self::Argument(Label::Name(_), value) => scalar_words(value),
             Self::Argument(Label::Text(text), value) => text_item_words(text) + scalar_words(value),
+            Self::Text(Label::Name(_), value) => text_item_words(value),
+            Self::Text(Label::Text(text), value) => text_item_words(text) + text_item_words(value),
         }
     }
 
@@ -225,6 +242,10 @@ impl Item<'_> {
             Self::Argument(label, value) => {
                 let key = key(out, label);
                 scalar(out, key, value);
+            }
+            Self::Text(label, value) => {
+                let key = key(out, label);
+                keyed_text(out, key, value);
             }
         }
     }

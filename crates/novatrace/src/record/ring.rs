@@ -9,9 +9,9 @@
 //!        head ── acquire ◀── release ── head                            read words
 //! ```
 //!
-//! Closing: the worker sets `closed`, fences for all threads ([`sync::heavy`]), and takes `tail` for
+//! Closing: the worker sets `is_closed`, fences for all threads ([`sync::heavy`]), and takes `tail` for
 //! the last time as `final_tail`. An owner that had published before that fence is seen; one that
-//! publishes later sees `closed`, and compares its place with `final_tail` to know whether its
+//! publishes later sees `is_closed`, and compares its place with `final_tail` to know whether its
 //! record made it.
 #![expect(unsafe_code, reason = "the owner's cells and the buffer are shared by protocol")]
 
@@ -23,23 +23,45 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
-use super::{Fill, Kind, head};
+use super::memory::Words;
+use super::{Fill, Kind, MAX_WORDS, head, words_of};
 use crate::sync;
 
 /// The record came after the trace was finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Closed;
 
+/// Why a record was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no room for it.
+    Full,
+    /// The trace is finished.
+    Closed,
+}
+
+impl From<Closed> for Refusal {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
+}
+
 /// Keeps what two threads write from sharing a cache line (or the pair that is fetched together).
 #[derive(Default)]
 #[repr(align(128))]
 struct Apart<T>(T);
 
+/// Words of a [`Kind::Lost`].
+const LOST_WORDS: usize = 4;
+
 pub(crate) struct Ring {
-    words: Box<[UnsafeCell<u64>]>,
+    words: Words,
     mask: u64,
     owner: Apart<OwnerSide>,
     worker: Apart<WorkerSide>,
+    closing: Apart<Closing>,
+    /// The process that has the worker.
+    process: u32,
     /// Records that are longer than the buffer allows, in order; an `Aside` stands for each.
     aside: Mutex<VecDeque<Box<[u64]>>>,
 }
@@ -55,6 +77,10 @@ struct OwnerSide {
     seen_head: Cell<u64>,
     /// The owner will push no more.
     released: AtomicBool,
+    /// Events that found no room.
+    lost: AtomicU64,
+    /// How many of them a [`Kind::Lost`] has told of.
+    lost_told: Cell<u64>,
 }
 
 /// Written by the worker.
@@ -62,15 +88,20 @@ struct OwnerSide {
 struct WorkerSide {
     /// Words taken, counted for ever.
     head: AtomicU64,
-    closed: AtomicBool,
-    /// Valid once it is not `u64::MAX` any more.
-    final_tail: AtomicU64,
     /// The owner, while it waits for room.
     waiting: Mutex<Option<Thread>>,
     is_waited_for: AtomicBool,
 }
 
-// SAFETY: `position` and `seen_head` are touched by the owner only, which `push`'s contract says.
+/// Written once, by the worker; read by the owner after each record.
+#[derive(Default)]
+struct Closing {
+    is_closed: AtomicBool,
+    /// Valid once it is not `u64::MAX` any more.
+    final_tail: AtomicU64,
+}
+
+// SAFETY: `position`, `seen_head` and `lost_told` are touched by the owner only, which `push`'s contract says.
 // A word of the buffer is written by the owner while it lies in `head..head + capacity` beyond
 // `tail`, and read by the worker while it lies in `head..tail`; the release and acquire of `tail`
 // and `head` order the two.
@@ -89,14 +120,21 @@ impl Ring {
     fn new(bytes: usize) -> Self {
         let words = (bytes / 8).next_power_of_two().max(512);
         let ring = Self {
-            words: (0..words).map(|_| UnsafeCell::new(0)).collect(),
+            words: Words::new(words),
             mask: words as u64 - 1,
             owner: Apart::default(),
             worker: Apart::default(),
+            closing: Apart::default(),
+            process: std::process::id(),
             aside: Mutex::default(),
         };
-        ring.worker.0.final_tail.store(u64::MAX, Ordering::Relaxed);
+        ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
         ring
+    }
+
+    /// Its size in words.
+    pub(crate) fn len_words(&self) -> u64 {
+        self.capacity()
     }
 
     #[inline(always)]
@@ -119,11 +157,11 @@ impl Ring {
         record: impl Fill,
     ) -> Result<bool, Closed> {
         let mut aside = Box::default();
-        let is_aside = len as u64 > self.capacity() / 2;
+        let is_aside = len > MAX_WORDS || len as u64 > self.capacity() / 2;
         let taken = if is_aside {
             aside = vec![0; len].into_boxed_slice();
             // Few of these may wait at once, or the memory would not be bounded.
-            cast(self.capacity() / 4)
+            cast(self.capacity() / 4).min(MAX_WORDS & !1)
         } else {
             len
         };
@@ -132,11 +170,105 @@ impl Ring {
         let place = unsafe { self.place(end, taken) };
         record.fill(if is_aside { &mut aside } else { &mut *place });
         if is_aside {
-            place[0] = head(Kind::Aside, 0, track);
-            place[1] = taken as u64;
+            place[0] = head(Kind::Aside, 0, taken, track);
             self.put_aside(aside);
         }
         self.publish(end)
+    }
+
+    /// Writes `record`, of `len` words, if there is room for it and for `spare` words more; of both an
+    /// even number. Says whether the record filled up another quarter of the buffer: time to wake the
+    /// worker.
+    ///
+    /// # Safety
+    ///
+    /// - Only one thread may call this for a ring.
+    #[inline(always)]
+    pub(crate) unsafe fn try_push(
+        &self,
+        len: usize,
+        spare: u64,
+        record: impl Fill,
+    ) -> Result<bool, Refusal> {
+        debug_assert!(len.is_multiple_of(2) && spare.is_multiple_of(2));
+        let owner = &self.owner.0;
+        let position = owner.position.get();
+        let to_end = self.capacity() - (position & self.mask);
+        let end = position + len as u64;
+        if len as u64 > to_end || end + spare - owner.seen_head.get() > self.capacity() {
+            // SAFETY: this function's contract.
+            return unsafe { self.try_push_slowly(len, spare, record) };
+        }
+        // SAFETY: there is room: it was just checked that `end` is within `capacity` of a `head` that
+        // the worker had reached; and this function's contract.
+        record.fill(unsafe { self.place(end, len) });
+        Ok(self.publish(end)?)
+    }
+
+    /// [`try_push`](Self::try_push) where the buffer ends, or seems full.
+    #[cold]
+    #[inline(never)]
+    unsafe fn try_push_slowly(
+        &self,
+        len: usize,
+        spare: u64,
+        record: impl Fill,
+    ) -> Result<bool, Refusal> {
+        if self.is_closed() {
+            return Err(Refusal::Closed);
+        }
+        let owner = &self.owner.0;
+        owner.seen_head.set(self.worker.0.head.load(Ordering::Acquire));
+        let lost = owner.lost.load(Ordering::Relaxed) - owner.lost_told.get();
+        let told = if lost > 0 { LOST_WORDS as u64 } else { 0 };
+        // What is skipped at the end of the buffer is less than the record; then it begins at the
+        // start, where the rest has no end to cross.
+        if len > MAX_WORDS
+            || owner.position.get() + told + 2 * len as u64 + spare - owner.seen_head.get()
+                > self.capacity()
+        {
+            return Err(Refusal::Full);
+        }
+        if lost > 0 {
+            let end = self.reserve(LOST_WORDS, &|| {})?;
+            // SAFETY: just reserved, and this function's contract.
+            let place = unsafe { self.place(end, LOST_WORDS) };
+            place.copy_from_slice(&[head(Kind::Lost, 0, LOST_WORDS, 0), 0, lost, 0]);
+            owner.lost_told.set(owner.lost_told.get() + lost);
+            self.publish(end)?;
+        }
+        let end = self.reserve(len, &|| {})?;
+        // SAFETY: just reserved, and this function's contract.
+        record.fill(unsafe { self.place(end, len) });
+        Ok(self.publish(end)?)
+    }
+
+    /// [`try_push`](Self::try_push) for a record whose room an earlier push kept as `spare`.
+    ///
+    /// # Safety
+    ///
+    /// - Only one thread may call this for a ring.
+    /// - There is room.
+    #[inline(always)]
+    pub(crate) unsafe fn push_spare(&self, words: [u64; 2]) -> Result<bool, Closed> {
+        let end = self.owner.0.position.get() + 2;
+        debug_assert!(end - self.worker.0.head.load(Ordering::Relaxed) <= self.capacity());
+        // SAFETY: there is room by the contract, and two words do not cross the end of the buffer,
+        // since every record in it has an even number of them.
+        unsafe { self.place(end, 2) }.copy_from_slice(&words);
+        self.publish(end)
+    }
+
+    /// Counts an event that found no room.
+    pub(crate) fn count_lost(&self) {
+        let lost = &self.owner.0.lost;
+        // Only the owner writes it.
+        lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    /// Waits for room for `len` words, whatever record they belong to.
+    pub(crate) fn wait(&self, len: u64, wake: &dyn Fn()) -> Result<(), Closed> {
+        self.wait_for_room(self.owner.0.position.get() + len, wake)
     }
 
     /// Waits for room for a record of `len` words, and says where it will end.
@@ -154,7 +286,7 @@ impl Ring {
             let place = cast(position & self.mask);
             // SAFETY: `place` ≤ `mask`, and the word lies beyond `tail` and within `capacity` of
             // `head`, so that the worker does not read it before it is published.
-            unsafe { *self.words[place].get() = head(Kind::Skip, 0, 0) };
+            unsafe { *self.words[place].get() = head(Kind::Skip, 0, 0, 0) };
         }
         Ok(end)
     }
@@ -182,7 +314,7 @@ impl Ring {
         let before = owner.position.replace(end);
         owner.tail.store(end, Ordering::Release);
         sync::light();
-        if self.worker.0.closed.load(Ordering::Relaxed) {
+        if self.closing.0.is_closed.load(Ordering::Relaxed) {
             return self.after_close(end);
         }
         let quarter = self.capacity() / 4;
@@ -202,9 +334,14 @@ impl Ring {
     }
 
     #[cold]
+    fn put_aside_again(&self, record: Box<[u64]>) {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_front(record);
+    }
+
+    #[cold]
     fn after_close(&self, end: u64) -> Result<bool, Closed> {
         loop {
-            match self.worker.0.final_tail.load(Ordering::Acquire) {
+            match self.closing.0.final_tail.load(Ordering::Acquire) {
                 u64::MAX => std::thread::yield_now(),
                 last if end <= last => return Ok(false),
                 _ => return Err(Closed),
@@ -225,7 +362,10 @@ impl Ring {
             if has_room() {
                 return Ok(());
             }
-            if worker.closed.load(Ordering::Acquire) {
+            // In a forked child there is no worker to wait for.
+            if self.closing.0.is_closed.load(Ordering::Acquire)
+                || self.process != std::process::id()
+            {
                 return Err(Closed);
             }
             if round < 64 {
@@ -252,7 +392,7 @@ impl Ring {
 
     /// Whether the trace is finished.
     pub(crate) fn is_closed(&self) -> bool {
-        self.worker.0.closed.load(Ordering::Relaxed)
+        self.closing.0.is_closed.load(Ordering::Relaxed)
     }
 }
 
@@ -261,12 +401,21 @@ impl Ring {
 pub(crate) struct Drain(Arc<Ring>);
 
 impl Drain {
+    /// The ring as new, for another owner, if the last one is gone and has let go of it.
+    pub(crate) fn into_new(self) -> Option<(Arc<Ring>, Self)> {
+        let mut ring = Arc::into_inner(self.0)?;
+        // What the buffer holds is not read before it is written again.
+        ring.owner = Apart::default();
+        ring.worker = Apart::default();
+        ring.closing = Apart::default();
+        ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
+        let ring = Arc::new(ring);
+        Some((Arc::clone(&ring), Self(ring)))
+    }
+
     /// Whether nothing is published that has not been taken or refused.
     pub(crate) fn is_empty(&self) -> bool {
-        let worker = &self.0.worker.0;
-        let last = worker.final_tail.load(Ordering::Relaxed);
-        let head = worker.head.load(Ordering::Relaxed);
-        self.0.owner.0.tail.load(Ordering::Acquire).min(last) == head
+        self.published() == self.0.worker.0.head.load(Ordering::Relaxed)
     }
 
     /// Whether the owner is gone.
@@ -274,46 +423,62 @@ impl Drain {
         self.0.owner.0.released.load(Ordering::Acquire)
     }
 
-    /// Hands each published record to `with`, in order. Returns whether there were any.
+    /// Events that found no room so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.0.owner.0.lost.load(Ordering::Relaxed)
+    }
+
+    /// Words published and not refused, counted for ever.
     #[inline]
-    pub(crate) fn take(&mut self, mut with: impl FnMut(&[u64])) -> bool {
+    pub(crate) fn published(&self) -> u64 {
+        // What is published after the close was refused.
+        let last = self.0.closing.0.final_tail.load(Ordering::Relaxed);
+        self.0.owner.0.tail.load(Ordering::Acquire).min(last)
+    }
+
+    /// Hands each record [published](Self::published) within the first `until` words to `with`, in
+    /// order, as long as that says yes: what it says no to stays. Returns whether any was taken.
+    #[inline]
+    pub(crate) fn take(&mut self, until: u64, mut with: impl FnMut(&[u64]) -> bool) -> bool {
         let ring = &*self.0;
         let worker = &ring.worker.0;
         let begin = worker.head.load(Ordering::Relaxed);
-        // What is published after the close was refused.
-        let last = worker.final_tail.load(Ordering::Relaxed);
-        let end = ring.owner.0.tail.load(Ordering::Acquire).min(last);
+        let end = self.published().min(until);
         let batch = ring.capacity() / 8;
-        let (mut position, mut given_back) = (begin, begin);
-        while position < end {
-            let place = position & ring.mask;
+        let mut taken = Taken { drain: self, position: begin, given_back: begin };
+        while taken.position < end {
+            let place = taken.position & ring.mask;
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
             // only after `head` has passed it, which only this `Drain` moves.
             let first = unsafe { *ring.words[cast(place)].get() };
             if first & 0xFF == Kind::Skip as u64 {
-                position += ring.capacity() - place;
+                taken.position += ring.capacity() - place;
                 continue;
             }
-            // SAFETY: as above; every record has at least two words, contiguous.
-            let len = unsafe { *ring.words[cast(place + 1)].get() } & u64::from(u32::MAX);
+            let len = words_of(first);
             let words = ring.words[cast(place)..cast(place + len)].as_ptr();
-            // SAFETY: the range was just checked, and lies in `head..tail` as above.
+            // SAFETY: the range was just checked; records are contiguous, and this one lies in
+            // `head..tail` as above.
             let mut record =
                 unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
-            let aside;
+            let mut aside = None;
             if first & 0xFF == Kind::Aside as u64 {
-                aside = ring.take_aside();
-                record = &aside;
+                record = aside.insert(ring.take_aside());
             }
-            with(record);
-            position += len;
-            if position - given_back >= batch {
-                self.give_back(position);
-                given_back = position;
+            // First, so that a record is taken also when there is a panic about it.
+            taken.position += len;
+            if !with(record) {
+                taken.position -= len;
+                if let Some(aside) = aside {
+                    ring.put_aside_again(aside);
+                }
+                break;
+            }
+            if taken.position - taken.given_back >= batch {
+                taken.give_back();
             }
         }
-        self.give_back(position);
-        position != begin
+        taken.position != begin
     }
 
     fn give_back(&self, head: u64) {
@@ -340,14 +505,39 @@ impl Drain {
     /// First half of closing: from here on, a push is refused or seen by the second half. To be
     /// followed by [`sync::heavy`] and [`Ring::finish_close`].
     pub(crate) fn begin_close(&self) {
-        self.0.worker.0.closed.store(true, Ordering::Release);
+        self.0.closing.0.is_closed.store(true, Ordering::Release);
     }
 
     /// Second half: settles which records made it.
     pub(crate) fn finish_close(&self) {
         let tail = self.0.owner.0.tail.load(Ordering::Acquire);
-        self.0.worker.0.final_tail.store(tail, Ordering::Release);
+        self.0.closing.0.final_tail.store(tail, Ordering::Release);
         self.wake_owner();
+    }
+}
+
+/// How far a [`Drain`] has taken; what that frees goes back to the owner, at the latest when it is
+/// dropped.
+struct Taken<'d> {
+    drain: &'d Drain,
+    position: u64,
+    given_back: u64,
+}
+
+impl Taken<'_> {
+    #[inline]
+    fn give_back(&mut self) {
+        self.drain.give_back(self.position);
+        self.given_back = self.position;
+    }
+}
+
+impl Drop for Taken<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.position != self.given_back {
+            self.give_back();
+        }
     }
 }
 
@@ -376,20 +566,22 @@ mod tests {
 
     impl Fill for Values<'_> {
         fn fill(self, place: &mut [u64]) {
-            place[0] = head(Kind::Slice, 0, 0);
-            place[1] = place.len() as u64;
-            place[2..].copy_from_slice(self.0);
+            place[0] = head(Kind::Slice, 0, place.len(), 0);
+            place[1..].copy_from_slice(self.0);
         }
     }
 
     fn push(ring: &Ring, values: &[u64]) -> Result<bool, Closed> {
         // SAFETY: each test pushes from one thread.
-        unsafe { ring.push(values.len() + 2, 0, &|| {}, Values(values)) }
+        unsafe { ring.push(values.len() + 1, 0, &|| {}, Values(values)) }
     }
 
     fn take(drain: &mut Drain) -> Vec<Vec<u64>> {
         let mut taken = vec![];
-        drain.take(|record| taken.push(record[2..].to_vec()));
+        drain.take(u64::MAX, |record| {
+            taken.push(record[1..].to_vec());
+            true
+        });
         taken
     }
 
@@ -412,6 +604,28 @@ mod tests {
         push(&ring, &long).expect("open");
         push(&ring, &[2]).expect("open");
         assert_eq!(take(&mut drain), [vec![1], long, vec![2]]);
+    }
+
+    #[test]
+    fn what_is_not_wanted_or_lies_beyond_the_bound_stays() {
+        let (ring, mut drain) = Ring::with_bytes(0);
+        let long: Vec<u64> = (0..5_000).collect();
+        push(&ring, &[1]).expect("open");
+        let until = drain.published();
+        push(&ring, &long).expect("open");
+        let mut taken = vec![];
+        let mut take_first = |drain: &mut Drain, until| {
+            drain.take(until, |record| {
+                let is_wanted = record.len() == 2;
+                taken.extend(is_wanted.then_some(record[1]));
+                is_wanted
+            })
+        };
+        assert!(take_first(&mut drain, until));
+        assert!(!take_first(&mut drain, until));
+        assert!(!take_first(&mut drain, u64::MAX));
+        assert_eq!(taken, [1]);
+        assert_eq!(take(&mut drain), [long]);
     }
 
     #[test]

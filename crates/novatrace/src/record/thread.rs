@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::{Closed, Fill, Ring};
 
@@ -16,9 +16,6 @@ thread_local! {
     static LAST: Cell<(u64, *const Ring)> = const { Cell::new((0, ptr::null())) };
     static RINGS: RefCell<Rings> = const { RefCell::new(Rings(Vec::new())) };
 }
-
-/// Rings of threads that record while their thread-locals are being destroyed: a few, for ever.
-static ORPHANS: Mutex<Vec<Arc<Ring>>> = Mutex::new(Vec::new());
 
 struct Rings(Vec<(u64, Arc<Ring>)>);
 
@@ -48,20 +45,26 @@ pub(crate) fn push(
     wake: &dyn Fn(),
     record: impl Fill,
 ) -> Result<bool, Closed> {
-    if LAST.get().0 != source.id() {
-        switch_to(source);
-    }
-    // SAFETY: `LAST` points to a ring that `RINGS` or `ORPHANS` keeps alive, and is reset before an
-    // entry is removed from this thread's `RINGS`.
+    let is_late = LAST.get().0 != source.id() && !switch_to(source);
+    // SAFETY: `LAST` points to a ring that `RINGS` keeps alive, and is reset before an entry is removed
+    // from this thread's `RINGS`; or to one that `forget_late` will give up.
     let ring = unsafe { &*LAST.get().1 };
-    // SAFETY: a ring in `RINGS` is pushed to by its thread only, and so is one in `ORPHANS`.
-    unsafe { ring.push(words, track, wake, record) }
+    // SAFETY: a ring that `LAST` points to is pushed to by its thread only.
+    let pushed = unsafe { ring.push(words, track, wake, record) };
+    if is_late {
+        forget_late();
+    }
+    pushed
 }
 
 /// Makes `LAST` this thread's ring for the trace.
+///
+/// False if the thread ends, and its list is gone already: a record then has a ring to itself, which
+/// [`forget_late`] gives up. Nothing else here may take the record, or even a reference to it: it is
+/// in registers only as long as [`Ring::push`] alone, which is inlined, reads it.
 #[cold]
 #[inline(never)]
-fn switch_to(source: &impl Source) {
+fn switch_to(source: &impl Source) -> bool {
     let id = source.id();
     let found = RINGS.try_with(|rings| {
         let rings = &mut rings.borrow_mut().0;
@@ -76,12 +79,17 @@ fn switch_to(source: &impl Source) {
         rings.push((id, ring));
         last
     });
-    let ring = found.unwrap_or_else(|_| {
-        // The thread ends, and its list is gone already.
-        let ring = source.new_ring();
-        let last = Arc::as_ptr(&ring);
-        ORPHANS.lock().unwrap_or_else(PoisonError::into_inner).push(ring);
-        last
-    });
-    LAST.set((id, ring));
+    let is_known = found.is_ok();
+    LAST.set((id, found.unwrap_or_else(|_| Arc::into_raw(source.new_ring()))));
+    is_known
+}
+
+/// Gives up the ring that [`switch_to`] made for one record; the worker forgets it once it has taken it.
+#[cold]
+#[inline(never)]
+fn forget_late() {
+    let (_, ring) = LAST.replace((0, ptr::null()));
+    // SAFETY: it comes from `Arc::into_raw` in `switch_to`, which nobody else undoes.
+    let ring = unsafe { Arc::from_raw(ring) };
+    ring.release();
 }

@@ -5,22 +5,74 @@ use novatrace_core::{
     Symbols, Text,
 };
 
-use super::forms::{Form, Forms};
+use super::forms::{Form, Forms, Texts};
 use super::output::Output;
 use crate::name::Name;
-use crate::record::{HAS_CATEGORY, HEAD_WORDS, NAME_IS_TEXT, Tag, text, text_words};
+use crate::record::{CUT, HAS_CATEGORY, HEAD_WORDS, Tag, text, text_words};
 
 /// The numbers of a trace's texts.
 #[derive(Debug)]
 pub(crate) struct Dictionary {
-    symbols: Symbols<foldhash::fast::FixedState>,
+    known: Known,
     /// By [`Name::id`].
     names: Vec<Option<Iid>>,
     forms: Forms,
     default_category: Option<Name>,
+    /// The name without letters, which no key may be by number: the core writes "(empty)" only in
+    /// the place of a text.
+    empty: u32,
     limits: Limits,
-    seen: SeenOnce,
     location: String,
+}
+
+/// The texts that have numbers, and those that may get one.
+#[derive(Debug)]
+struct Known {
+    symbols: Symbols<foldhash::fast::FixedState>,
+    seen: SeenOnce,
+}
+
+impl Known {
+    #[inline]
+    fn text<'a>(&mut self, text: &'a str, kind: Kind, place: &mut Place<'_>) -> Text<'a> {
+        match self.symbols.intern(text) {
+            Some(iid) => {
+                place.define(&self.symbols, kind, iid);
+                Text::Iid(iid)
+            }
+            None => Text::Inline(text),
+        }
+    }
+
+    /// A value is interned when it comes again: many never do.
+    #[inline]
+    fn value<'a>(&mut self, text: &'a str, place: &mut Place<'_>) -> Text<'a> {
+        let kind = Kind::AnnotationString;
+        if text.len() > Symbols::MAX_TEXT_BYTES {
+            return Text::Inline(text);
+        }
+        match self.symbols.get(text) {
+            Some(iid) => {
+                place.define(&self.symbols, kind, iid);
+                Text::Iid(iid)
+            }
+            None if self.seen.again(text) => self.text(text, kind, place),
+            None => Text::Inline(text),
+        }
+    }
+}
+
+/// Texts among an event's values, on the sequence where they are written.
+struct TextsAt<'k, 'p, 'o> {
+    known: &'k mut Known,
+    place: &'p mut Place<'o>,
+}
+
+impl Texts for TextsAt<'_, '_, '_> {
+    #[inline]
+    fn value<'a>(&mut self, text: &'a str) -> Text<'a> {
+        self.known.value(text, self.place)
+    }
 }
 
 /// Recognises texts that come a second time: a table of hashes, each of which the next overwrites.
@@ -34,6 +86,16 @@ impl SeenOnce {
         let slot = &mut self.0[(hash >> 54) as usize];
         std::mem::replace(slot, hash) == hash
     }
+}
+
+/// What the record of a slice or instant says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'r> {
+    /// `None` if the first item is the name as a text.
+    pub(crate) name: Option<Name>,
+    /// A category beside those among the items.
+    pub(crate) category: Option<Name>,
+    pub(crate) items: &'r [u64],
 }
 
 /// Where a text is to be known, and where that is written.
@@ -67,19 +129,22 @@ impl Dictionary {
     pub(crate) fn new(default_category: Option<Name>, limits: Limits) -> Self {
         let hasher = foldhash::fast::FixedState::with_seed(1);
         Self {
-            symbols: Symbols::with_hasher(hasher, Symbols::DEFAULT_MAX_TEXTS),
+            known: Known {
+                symbols: Symbols::with_hasher(hasher, Symbols::DEFAULT_MAX_TEXTS),
+                seen: SeenOnce(Box::new([0; 1024])),
+            },
             names: Vec::new(),
             forms: Forms::default(),
             default_category,
+            empty: Name::new("").id(),
             limits,
-            seen: SeenOnce(Box::new([0; 1024])),
             location: String::new(),
         }
     }
 
     /// The name that an event's body begins with.
     pub(crate) fn name_in(&self, body: &[u8]) -> String {
-        EventBody::name_in(body, &self.symbols).unwrap_or_default()
+        EventBody::name_in(body, &self.known.symbols).unwrap_or_default()
     }
 
     #[inline]
@@ -88,7 +153,7 @@ impl Dictionary {
             Some(&Some(iid)) => iid,
             _ => self.first_use(id),
         };
-        place.define(&self.symbols, kind, iid);
+        place.define(&self.known.symbols, kind, iid);
         iid
     }
 
@@ -96,7 +161,7 @@ impl Dictionary {
     #[inline(never)]
     fn first_use(&mut self, id: u32) -> Iid {
         let text = Name::from_id(id).map_or("", Name::as_str);
-        let iid = self.symbols.intern_always(text);
+        let iid = self.known.symbols.intern_always(text);
         let index = id as usize;
         if self.names.len() <= index {
             self.names.resize(index + 1, None);
@@ -105,87 +170,95 @@ impl Dictionary {
         iid
     }
 
-    #[inline]
-    fn text<'a>(&mut self, text: &'a str, kind: Kind, place: &mut Place<'_>) -> Text<'a> {
-        match self.symbols.intern(text) {
-            Some(iid) => {
-                place.define(&self.symbols, kind, iid);
-                Text::Iid(iid)
-            }
-            None => Text::Inline(text),
-        }
-    }
-
-    /// A value is interned when it comes again: many never do.
-    fn string_value<'a>(&mut self, text: &'a str, place: &mut Place<'_>) -> Text<'a> {
-        let kind = Kind::AnnotationString;
-        if text.len() <= Symbols::MAX_TEXT_BYTES
-            && (self.symbols.get(text).is_some() || self.seen.again(text))
-        {
-            self.text(text, kind, place)
-        } else {
-            Text::Inline(text)
-        }
-    }
-
     /// Appends the body of the slice or instant that `record` is.
     #[inline(always)]
     pub(crate) fn body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
-        if !self.forms.write(record, place.sequence.id(), body) {
-            self.plain_body(record, body, place);
+        let name = (record[1] >> 32) as u32;
+        let items = &record[HEAD_WORDS..];
+        let id = place.sequence.id();
+        let texts = &mut TextsAt { known: &mut self.known, place };
+        if !self.forms.write(name, items, id, body, texts) {
+            let flags = record[0].to_le_bytes()[1];
+            let category = self.default_category.filter(|_| flags & HAS_CATEGORY == 0);
+            let said = Said { name: Name::from_id(name), category, items };
+            self.plain_body(said, body, place);
+            if let Some(form) = self.form(said) {
+                self.forms.learn(name, items, form, id);
+            }
         }
     }
 
-    /// [`body`](Self::body) of an event that is the first of its form, or has none.
+    /// Appends the body of an event that is the first of its form, or has none.
     #[inline(never)]
-    fn plain_body(&mut self, record: &[u64], body: &mut Vec<u8>, place: &mut Place<'_>) {
-        let flags = record[0].to_le_bytes()[1];
-        let name_id = (record[1] >> 32) as u32;
-        let mut items = Reader { words: &record[HEAD_WORDS..] };
-        let name = if flags & NAME_IS_TEXT != 0 {
-            self.text(items.first_text(), Kind::EventName, place)
-        } else {
-            Text::Iid(self.name(name_id, Kind::EventName, place))
+    pub(crate) fn plain_body(&mut self, said: Said<'_>, body: &mut Vec<u8>, place: &mut Place<'_>) {
+        let mut items = Reader { words: said.items };
+        let name = match said.name {
+            Some(name) => Text::Iid(self.name(name.id(), Kind::EventName, place)),
+            None => self.known.text(items.first_text(), Kind::EventName, place),
         };
         let mut event = EventBody::new(body);
         event.name(name);
-        if flags & HAS_CATEGORY == 0
-            && let Some(category) = self.default_category
-        {
+        if let Some(category) = said.category {
             let category = self.name(category.id(), Kind::Category, place);
             event.category(Text::Iid(category));
         }
         while let Some(item) = items.next() {
             self.item(&item, &mut items, &mut event, place);
         }
-        if flags & NAME_IS_TEXT == 0
-            && let Some(form) = self.form(record)
-        {
-            self.forms.learn(form, place.sequence.id());
+    }
+
+    /// Name and category of an event, if they are known and short.
+    pub(crate) fn lead(&self, said: Said<'_>) -> Option<Piece> {
+        let iid = |name: Name| *self.names.get(name.id() as usize)?;
+        let name = Piece::name(iid(said.name?)?);
+        match said.category {
+            Some(category) => name.and(Piece::category(iid(category)?)),
+            None => Some(name),
         }
     }
 
-    /// The form of a record whose texts are all known, if it has one.
-    fn form(&self, record: &[u64]) -> Option<Form> {
+    /// Appends the body of an event of that form, on a sequence that knows its texts; false, and nothing,
+    /// if it is not of the form.
+    #[inline(always)]
+    pub(crate) fn formed_body(
+        &mut self,
+        form: &Form,
+        items: &[u64],
+        body: &mut Vec<u8>,
+        place: &mut Place<'_>,
+    ) -> bool {
+        form.write(items, body, &mut TextsAt { known: &mut self.known, place })
+    }
+
+    /// The form of an event whose texts are all known, if it has one.
+    pub(crate) fn form(&self, said: Said<'_>) -> Option<Form> {
         let iid = |id: u32| *self.names.get(id as usize)?;
-        let flags = record[0].to_le_bytes()[1];
-        let category = self.default_category.filter(|_| flags & HAS_CATEGORY == 0);
-        let name = Piece::name(iid((record[1] >> 32) as u32)?);
-        let lead = match category {
-            Some(category) => name.and(Piece::category(iid(category.id())?))?,
-            None => name,
-        };
-        let mut form = Form::new(record, lead)?;
-        let mut words = record[HEAD_WORDS..].iter();
+        let mut form = Form::new(self.lead(said)?);
+        let mut words = said.items.iter();
         while let Some(&head) = words.next() {
             let (key, small) = (((head >> 8) & 0xFF_FFFF) as u32, (head >> 32) as u32);
-            match Tag::of(head)? {
-                Tag::Category => form.category(head, Piece::category(iid(small)?)),
-                Tag::SmallUint => form.uint(head, Piece::uint(iid(key)?)?),
-                Tag::SmallInt => form.int(head, Piece::int(iid(key)?)?),
-                Tag::Flow => words.next().and(form.flow(head, Piece::FLOW)),
-                Tag::FlowEnd => words.next().and(form.flow(head, Piece::TERMINATING_FLOW)),
-                Tag::Double => words.next().and(form.double(head, Piece::double(iid(key)?)?)),
+            if key == self.empty {
+                return None;
+            }
+            match Tag::of(head) {
+                Some(Tag::Category) => form.category(head, Piece::category(iid(small)?)),
+                Some(Tag::SmallUint) => form.uint(head, Piece::uint(iid(key)?)?),
+                Some(Tag::SmallInt) => form.int(head, Piece::int(iid(key)?)?),
+                Some(Tag::False | Tag::True) => form.bool(head, Piece::bool(iid(key)?)?),
+                Some(Tag::Uint) => words.next().and(form.wide(head, Piece::uint(iid(key)?)?)),
+                Some(Tag::Int) => words.next().and(form.wide(head, Piece::int(iid(key)?)?)),
+                Some(Tag::Flow) => words.next().and(form.flow(head, Piece::FLOW)),
+                Some(Tag::FlowEnd) => words.next().and(form.flow(head, Piece::TERMINATING_FLOW)),
+                Some(Tag::Text) => {
+                    let len = text_words(small as usize);
+                    if len > 0 {
+                        words.nth(len - 1)?;
+                    }
+                    form.text(head, Piece::text(iid(key)?)?)
+                }
+                Some(Tag::Double) => words.next().and(form.double(head, Piece::double(iid(key)?)?)),
+                // The word that makes the number of a live record's words even.
+                None if head == 0 && words.len() == 0 => break,
                 _ => None,
             }?;
         }
@@ -204,7 +277,7 @@ impl Dictionary {
                 body.category(Text::Iid(self.name(item.small, Kind::Category, place)));
             }
             Tag::CategoryText => {
-                body.category(self.text(items.text(item.small), Kind::Category, place));
+                body.category(self.known.text(items.text(item.small), Kind::Category, place));
             }
             Tag::Flow => {
                 body.flow(items.word());
@@ -224,7 +297,8 @@ impl Dictionary {
     fn key<'r>(&mut self, item: &Item<'r>, place: &mut Place<'_>) -> Text<'r> {
         match (item.key_text, item.key) {
             (Some(""), _) | (None, 0) => Text::Inline(""),
-            (Some(text), _) => self.text(text, Kind::AnnotationName, place),
+            (Some(text), _) => self.known.text(text, Kind::AnnotationName, place),
+            (None, id) if id == self.empty => Text::Inline(""),
             (None, id) => Text::Iid(self.name(id, Kind::AnnotationName, place)),
         }
     }
@@ -243,7 +317,12 @@ impl Dictionary {
         }
         let shape = match item.tag {
             Tag::Text => {
-                let text = self.string_value(items.text(item.small), place);
+                let text = items.text(item.small);
+                if item.small & CUT != 0 {
+                    annotations.text(key, Text::Inline(&format!("{text}… (cut)")));
+                    return;
+                }
+                let text = self.known.value(text, place);
                 annotations.text(key, text);
                 return;
             }
@@ -278,7 +357,7 @@ impl Dictionary {
         let location = SourceLocation { file, function, line };
         self.location.clear();
         let _ = write!(self.location, "{file}\0{function}\0{line}"); // a String takes everything
-        match self.symbols.intern(&self.location) {
+        match self.known.symbols.intern(&self.location) {
             Some(iid) => {
                 if place.sequence.define_location(&mut place.out.batch, iid, &location) {
                     place.out.packet();
@@ -287,6 +366,26 @@ impl Dictionary {
             }
             None => {
                 body.inline_location(&location);
+            }
+        }
+    }
+}
+
+/// Hands the flows of a record to `with`.
+#[inline(never)]
+pub(crate) fn flows(record: &[u64], mut with: impl FnMut(u64)) {
+    let mut items = Reader { words: &record[HEAD_WORDS..] };
+    while let Some(item) = items.next() {
+        match item.tag {
+            Tag::Flow | Tag::FlowEnd => with(items.word()),
+            Tag::More => {
+                items.word();
+            }
+            Tag::Name | Tag::CategoryText | Tag::Text => {
+                items.text(item.small);
+            }
+            _ => {
+                items.scalar(&item);
             }
         }
     }
@@ -319,7 +418,7 @@ impl<'r> Reader<'r> {
 
     #[inline]
     fn text(&mut self, len: u32) -> &'r str {
-        let len = len as usize;
+        let len = (len & !CUT) as usize;
         let (words, rest) = self.words.split_at(text_words(len).min(self.words.len()));
         self.words = rest;
         if words.len() * 8 < len { "" } else { text(words, len) }

@@ -14,26 +14,85 @@
 //! Ends are written late: when a begin needs them out of the way. All ends look alike (no name, no
 //! arguments), so that it does not matter which of two at the same time comes first.
 
-use novatrace_core::{EventType, ExplicitTrack, Sequence};
+use std::collections::{BTreeSet, HashMap};
+
+use foldhash::fast::FixedState;
+use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 
 use super::output::Output;
 
 /// The trace processor drops slices deeper than 512.
 const MAX_DEPTH: usize = 500;
 
+/// The lanes of one track.
+#[derive(Debug)]
+pub(crate) struct Lanes {
+    /// Never empty; the first is the track itself.
+    pub(crate) all: Vec<Lane>,
+    /// Those without a slice of unknown end.
+    pub(crate) free: BTreeSet<usize>,
+    /// Where the slices of unknown end are.
+    open: HashMap<u64, usize, FixedState>,
+}
+
+impl Lanes {
+    /// Of a track that events name so.
+    pub(crate) fn new(track: Option<ExplicitTrack>) -> Self {
+        let all = vec![Lane { track, ..Lane::default() }];
+        Self { all, free: BTreeSet::from([0]), open: HashMap::default() }
+    }
+
+    /// Adds a lane, and says which it is.
+    pub(crate) fn add(&mut self, uuid: TrackUuid) -> usize {
+        let at = self.all.len();
+        self.all.push(Lane { track: Some(ExplicitTrack::new(uuid)), ..Lane::default() });
+        self.free.insert(at);
+        at
+    }
+
+    /// Writes the begin of the slice `id`, whose end is not known, on a lane that is free for it.
+    pub(crate) fn begin_open(
+        &mut self,
+        at: usize,
+        start: u64,
+        id: u64,
+        body: &[u8],
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) {
+        self.all[at].begin_open(start, body, sequence, out);
+        self.free.remove(&at);
+        self.open.insert(id, at);
+    }
+
+    /// Ends the slice `id` of unknown end, if it is here.
+    pub(crate) fn end_open(
+        &mut self,
+        id: u64,
+        end: u64,
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) -> bool {
+        let Some(at) = self.open.remove(&id) else { return false };
+        self.all[at].end_open(end, sequence, out);
+        self.free.insert(at);
+        true
+    }
+}
+
 /// One row of slices that nest.
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     /// How events name the lane's track, unless it is its sequence's default.
-    pub(crate) track: Option<ExplicitTrack>,
+    track: Option<ExplicitTrack>,
     /// Ends of the slices that are open at the horizon, innermost last.
     ends: Vec<u64>,
     /// How many of `ends`, from the outermost on, are written already.
     written: usize,
     /// Up to where the ends have been dealt with: what starts earlier may have met one of them.
     horizon: u64,
-    /// The slice of unknown end that has the lane to itself.
-    open: Option<u64>,
+    /// A slice of unknown end, which begins at the horizon, has the lane to itself.
+    is_open: bool,
     /// For messages, with [`Overlap::Refuse`](crate::Overlap::Refuse): name and start of each of
     /// `ends`.
     slices: Vec<(String, u64)>,
@@ -53,10 +112,6 @@ pub(crate) enum Misfit {
 }
 
 impl Lane {
-    pub(crate) fn new(track: Option<ExplicitTrack>) -> Self {
-        Self { track, ..Self::default() }
-    }
-
     /// Whether a slice may be written here now; ends the slices that are over by its start.
     #[inline(always)]
     pub(crate) fn fits(
@@ -66,7 +121,7 @@ impl Lane {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> Result<(), Misfit> {
-        if self.open.is_some() {
+        if self.is_open {
             return Err(Misfit::Occupied);
         }
         if start < self.horizon {
@@ -104,49 +159,31 @@ impl Lane {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> bool {
-        if self.open.is_some() || start < self.horizon {
+        if self.is_open || start < self.horizon {
             return false;
         }
         self.end_until(start, sequence, out);
         self.ends.is_empty()
     }
 
-    /// Writes the begin of the slice `id`, whose end is not known.
-    pub(crate) fn begin_open(
-        &mut self,
-        start: u64,
-        id: u64,
-        body: &[u8],
-        sequence: &mut Sequence,
-        out: &mut Output,
-    ) {
+    fn begin_open(&mut self, start: u64, body: &[u8], sequence: &mut Sequence, out: &mut Output) {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
-        self.open = Some(id);
+        self.is_open = true;
         self.horizon = start;
     }
 
-    /// Ends the slice `id` of unknown end, if it is here.
-    pub(crate) fn end_open(
-        &mut self,
-        id: u64,
-        end: u64,
-        sequence: &mut Sequence,
-        out: &mut Output,
-    ) -> bool {
-        let is_here = self.open == Some(id);
-        if is_here {
-            sequence.end(&mut out.batch, end, self.track.as_ref());
-            out.packet();
-            self.open = None;
-            self.horizon = end;
-        }
-        is_here
+    /// Ends the slice of unknown end.
+    pub(crate) fn end_open(&mut self, end: u64, sequence: &mut Sequence, out: &mut Output) {
+        sequence.end(&mut out.batch, end, self.track.as_ref());
+        out.packet();
+        self.is_open = false;
+        self.horizon = end;
     }
 
     /// Start of the slice of unknown end that is here.
-    pub(crate) fn open_slice(&self) -> Option<(u64, u64)> {
-        self.open.map(|id| (id, self.horizon))
+    pub(crate) fn open_start(&self) -> Option<u64> {
+        self.is_open.then_some(self.horizon)
     }
 
     /// Ends the slices that are over by `time`.
@@ -173,7 +210,7 @@ impl Lane {
     /// nothing.
     #[inline]
     pub(crate) fn pass(&mut self, instant: u64, sequence: &mut Sequence, out: &mut Output) {
-        if self.open.is_none() && instant >= self.horizon {
+        if !self.is_open && instant >= self.horizon {
             self.end_until(instant, sequence, out);
         }
     }

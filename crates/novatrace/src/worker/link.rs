@@ -1,7 +1,5 @@
 //! What the callers' handles and the worker share.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,12 +9,15 @@ use std::time::Duration;
 use novatrace_core::Limits;
 use novatrace_sink::Sink;
 
+use super::describe::Described;
+use super::random::random;
 use super::row::Rows;
 use super::run;
 use super::stats::Stats;
+use super::threads::{Loss, NewThread, ThreadLink};
 use crate::error::{Error, ErrorKind};
-use crate::generator::Flows;
 use crate::generator::{Attribute, OpenSlices, Overlap};
+use crate::generator::{Flows, OpenId, OpenSliceTable};
 use crate::name::Name;
 use crate::record::{self, Closed, Drain, Fill, Ring, Source};
 use crate::sync;
@@ -34,11 +35,17 @@ pub(crate) struct Config {
     pub(crate) batch_packets: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) batch_time: Duration,
+    /// What a live session adds.
+    pub(crate) live: Option<LiveConfig>,
 }
 
-/// Tells the open slices of a trace apart; from 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct OpenId(pub(crate) u64);
+/// The choices of a live session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LiveConfig {}
+
+/// Rings that are kept for threads to come: with the default size, 64 MiB of address space at most, and
+/// of memory what they have used.
+const MAX_SPARE_RINGS: usize = 16;
 
 /// What the callers' handles and the worker share.
 #[derive(Debug)]
@@ -52,6 +59,13 @@ pub(crate) struct Link {
     last_open_id: AtomicU64,
     /// Made, and not yet taken over by the worker.
     rings: Mutex<Vec<Drain>>,
+    /// The same of live threads.
+    threads: Mutex<Vec<NewThread>>,
+    thread_report: Mutex<ThreadReport>,
+    /// Rings of live threads that are over, for the next ones.
+    spare_rings: Mutex<Vec<(Arc<Ring>, Drain)>>,
+    /// The process that has the worker.
+    process: u32,
     rings_made: AtomicU64,
     worker: OnceLock<Thread>,
     /// The worker waits for its timer; a thread that fills a quarter of its ring wakes it.
@@ -90,19 +104,22 @@ impl Link {
     ) -> Result<Arc<Self>, Error> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         sync::prepare();
-        // The standard library's hash keys come from the system's randomness.
-        let random = RandomState::new();
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        let uuid =
-            u128::from(random.hash_one((id, 0))) << 64 | u128::from(random.hash_one((id, 1)));
+        let [high, low, first_flow, first_uuid, first_explicit] = random();
+        let uuid = u128::from(high) << 64 | u128::from(low);
+        let described = Described::new(first_uuid, first_explicit);
         let link = Arc::new(Self {
             id,
             config,
-            flows: Flows::new(random.hash_one((id, 2))),
+            flows: Flows::new(first_flow),
             rows: Rows::default(),
             open_slices: Mutex::default(),
             last_open_id: AtomicU64::new(0),
             rings: Mutex::default(),
+            threads: Mutex::default(),
+            thread_report: Mutex::default(),
+            spare_rings: Mutex::default(),
+            process: std::process::id(),
             rings_made: AtomicU64::new(0),
             worker: OnceLock::new(),
             is_asleep: AtomicBool::new(false),
@@ -112,7 +129,7 @@ impl Link {
         let for_worker = Arc::clone(&link);
         let thread = std::thread::Builder::new()
             .name("novatrace".to_owned())
-            .spawn(move || run::run(&for_worker, sink, path, uuid))
+            .spawn(move || run::run(&for_worker, sink, path, uuid, described))
             .map_err(ErrorKind::Worker)?;
         let _ = link.worker.set(thread.thread().clone()); // set once, here
         Ok(link)
@@ -146,13 +163,43 @@ impl Link {
         }
     }
 
+    /// Unique in the process, never 0.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// A ring for the calling thread of a live program, known to the worker; `None` when the trace is
+    /// finished.
+    pub(crate) fn attach_thread(&self, bytes: usize) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
+        let spare = self.spare_rings.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (ring, drain) = spare.unwrap_or_else(|| Ring::with_bytes(bytes));
+        let thread = Arc::new(ThreadLink::of_this_thread());
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.control().is_closed {
+            return None;
+        }
+        threads.push(NewThread { drain, thread: Arc::clone(&thread) });
+        self.rings_made.fetch_add(1, Ordering::Release);
+        Some((ring, thread))
+    }
+
+    /// How many threads recorded, and which lost events; final after [`finish`](Self::finish).
+    pub(crate) fn thread_report(&self) -> (u64, Vec<Loss>) {
+        let report = self.thread_report.lock().unwrap_or_else(PoisonError::into_inner);
+        (report.threads, report.losses.clone())
+    }
+
     #[cold]
-    fn wake_if_asleep(&self) {
+    pub(crate) fn wake_if_asleep(&self) {
         // Pairs with the fence in `sleep`: either the worker sees the record, or this the flag.
         fence(Ordering::SeqCst);
         if self.is_asleep.load(Ordering::Relaxed) {
             self.wake();
         }
+    }
+
+    pub(crate) fn wake_now(&self) {
+        self.wake();
     }
 
     fn wake(&self) {
@@ -187,7 +234,17 @@ impl Link {
         self.control().first_error.get_or_insert(error);
     }
 
+    /// In a forked child nobody would answer.
+    fn check_process(&self) -> Result<(), Error> {
+        if std::process::id() == self.process {
+            Ok(())
+        } else {
+            Err(ErrorKind::Forked { parent: self.process }.into())
+        }
+    }
+
     pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.check_process()?;
         let mut control = self.control();
         if !control.is_done {
             control.flushes_asked += 1;
@@ -201,6 +258,7 @@ impl Link {
     }
 
     pub(crate) fn finish(&self) -> Result<Stats, Error> {
+        self.check_process()?;
         let mut control = self.control();
         control.finish_asked = true;
         self.wake();
@@ -237,42 +295,60 @@ impl Link {
         self.answered.notify_all();
     }
 
-    /// Adds rings made since `known`, and tells how many there have been.
-    pub(crate) fn new_rings(&self, known: &mut u64, rings: &mut Vec<Drain>) {
-        if self.rings_made.load(Ordering::Acquire) != *known {
-            let mut made = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-            *known += made.len() as u64;
-            rings.append(&mut made);
+    /// How many rings have ever been made.
+    pub(crate) fn rings_made(&self) -> u64 {
+        self.rings_made.load(Ordering::Acquire)
+    }
+
+    /// Takes over the rings that were made since it was asked last.
+    pub(crate) fn new_rings(&self, rings: &mut Vec<Drain>) {
+        rings.append(&mut self.rings.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// [`new_rings`](Self::new_rings) of live threads.
+    pub(crate) fn new_threads(&self) -> Vec<NewThread> {
+        std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps the ring of a thread that is over for another, unless there are many.
+    pub(crate) fn give_back(&self, ring: Drain) {
+        let mut spare = self.spare_rings.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MAX_SPARE_RINGS {
+            spare.extend(ring.into_new());
         }
     }
 
+    /// Counts a thread that is over, and what it lost.
+    pub(crate) fn report_thread(&self, loss: Option<Loss>) {
+        let mut report = self.thread_report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.threads += 1;
+        report.losses.extend(loss);
+    }
+
     /// Waits for the timer, a thread with much to drain, or a request.
-    pub(crate) fn sleep(&self, time: Duration, rings: &[Drain]) {
+    pub(crate) fn sleep(&self, time: Duration, is_idle: impl FnOnce() -> bool) {
         self.is_asleep.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let asked = self.asked();
-        if !asked.flush && !asked.finish && rings.iter().all(Drain::is_empty) {
+        if !asked.flush && !asked.finish && is_idle() {
             std::thread::park_timeout(time);
         }
         self.is_asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Refuses records from here on, and settles which came before; hands over the rings that the
-    /// worker does not know yet.
-    pub(crate) fn close(&self, known: &mut u64, rings: &mut Vec<Drain>) {
-        let mut made = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        *known += made.len() as u64;
-        rings.append(&mut made);
-        for ring in &*rings {
-            ring.begin_close();
-        }
+    /// From here on, rings are refused.
+    pub(crate) fn refuse_rings(&self) {
+        // Whoever has one of these locks has yet to look, or has made its ring.
+        let _rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
+        let _threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         self.control().is_closed = true;
-        drop(made);
-        sync::heavy();
-        for ring in &*rings {
-            ring.finish_close();
-        }
     }
+}
+
+#[derive(Debug, Default)]
+struct ThreadReport {
+    threads: u64,
+    losses: Vec<Loss>,
 }
 
 impl Source for Arc<Link> {
@@ -292,35 +368,5 @@ impl Source for Arc<Link> {
             self.rings_made.fetch_add(1, Ordering::Release);
         }
         ring
-    }
-}
-
-/// The slices that have begun and not ended, as the callers know them.
-#[derive(Debug, Default)]
-pub(crate) struct OpenSliceTable {
-    /// By track, outermost first.
-    by_track: HashMap<u32, Vec<(OpenId, u64, Box<str>)>>,
-}
-
-impl OpenSliceTable {
-    pub(crate) fn open(&mut self, track: u32, id: OpenId, start_ns: u64, name: Box<str>) {
-        self.by_track.entry(track).or_default().push((id, start_ns, name));
-    }
-
-    pub(crate) fn innermost(&self, track: u32) -> Option<(OpenId, u64)> {
-        self.by_track.get(&track)?.last().map(|&(id, start_ns, _)| (id, start_ns))
-    }
-
-    pub(crate) fn name(&self, track: u32, id: OpenId) -> Option<&str> {
-        let open = self.by_track.get(&track)?.iter().rev().find(|open| open.0 == id)?;
-        Some(&open.2)
-    }
-
-    pub(crate) fn close(&mut self, track: u32, id: OpenId) {
-        if let Some(open) = self.by_track.get_mut(&track)
-            && let Some(at) = open.iter().rposition(|open| open.0 == id)
-        {
-            open.remove(at);
-        }
     }
 }

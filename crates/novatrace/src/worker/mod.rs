@@ -7,16 +7,24 @@
 //! ```
 
 mod decode;
+mod describe;
 mod forms;
 mod lanes;
 mod link;
+mod live;
 mod output;
 mod pending;
+mod random;
+mod rings;
 mod row;
 mod run;
 mod stats;
+mod threads;
+mod ties;
 mod track;
 
-pub(crate) use link::{Config, Link, OpenId};
+pub(crate) use link::{Config, Link, LiveConfig};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
+pub use threads::Loss;
+pub(crate) use threads::ThreadLink;

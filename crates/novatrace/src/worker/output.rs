@@ -1,5 +1,8 @@
 //! Batches of packets on their way to the sink, and what becomes of them when it fails.
 
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,12 +22,15 @@ pub(crate) struct Output {
     max_bytes: usize,
     sink: Box<dyn Sink>,
     path: Option<PathBuf>,
-    last_write: Instant,
+    /// Since when the batch has not been empty, as far as it has been noticed.
+    since: Option<Instant>,
     /// The sink's first error; it gets nothing more then.
     error: Option<Error>,
     has_failed: bool,
     packets: u64,
     bytes: u64,
+    /// Of the packets, those that are events.
+    events: u64,
     dropped: u64,
 }
 
@@ -43,17 +49,18 @@ impl Output {
             max_bytes,
             sink,
             path,
-            last_write: now(),
+            since: None,
             error: None,
             has_failed: false,
             packets: 0,
             bytes: 0,
+            events: 0,
             dropped: 0,
         }
     }
 
-    /// Counts the end of a slice that has been appended to the batch. A batch is written by what
-    /// comes after it.
+    /// Counts the end of a slice that has been appended to the batch. What comes after it is to call
+    /// [`limit`](Self::limit), if it writes no packet itself.
     #[inline]
     pub(crate) fn end(&mut self) {
         self.batch_packets += 1;
@@ -63,6 +70,12 @@ impl Output {
     #[inline]
     pub(crate) fn packet(&mut self) {
         self.batch_packets += 1;
+        self.limit();
+    }
+
+    /// Writes the batch if it is full.
+    #[inline]
+    pub(crate) fn limit(&mut self) {
         if self.batch_packets >= self.max_packets || self.batch.len() >= self.max_bytes {
             self.write();
         }
@@ -83,10 +96,12 @@ impl Output {
             return;
         }
         if !self.has_failed {
-            match self.sink.write(&self.batch) {
+            let Self { sink, batch, .. } = self;
+            match caught(|| sink.write(batch)) {
                 Ok(()) => {
                     self.packets += self.batch_packets as u64;
                     self.bytes += self.batch.len() as u64;
+                    self.events += self.batch_events;
                 }
                 Err(source) => self.fail(source),
             }
@@ -97,13 +112,18 @@ impl Output {
         self.batch.clear();
         self.batch_packets = 0;
         self.batch_events = 0;
-        self.last_write = now();
+        self.since = None;
     }
 
-    /// Writes what has waited for `time`.
+    /// Writes what has waited for `time`, since this was first called with it.
     pub(crate) fn write_if_older(&mut self, time: Duration) {
-        if !self.batch.is_empty() && self.last_write.elapsed() >= time {
-            self.write();
+        if self.batch.is_empty() {
+            return;
+        }
+        match self.since {
+            None => self.since = Some(now()),
+            Some(since) if since.elapsed() >= time => self.write(),
+            Some(_) => {}
         }
     }
 
@@ -111,7 +131,7 @@ impl Output {
     pub(crate) fn finish(&mut self) {
         self.write();
         if !self.has_failed
-            && let Err(source) = self.sink.finish()
+            && let Err(source) = caught(|| self.sink.finish())
         {
             self.fail(source);
         }
@@ -132,9 +152,58 @@ impl Output {
     pub(crate) fn counts(&self) -> (u64, u64, u64) {
         (self.packets, self.bytes, self.dropped)
     }
+
+    /// Events that the sink has taken.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
 }
 
-/// When a batch was written; never a time in a trace.
+/// What a sink did; a panic is a failure like others.
+fn caught(call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    // The sink is not called again after a failure.
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let message = panic_message(&*panic);
+        Err(io::Error::other(format!("the sink panicked: {message}")))
+    })
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default()
+}
+
+/// When a batch was begun; never a time in a trace.
 fn now() -> Instant {
     Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn write(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
+        let mut out = Output::new(Box::new(Nowhere), None, 100, 100);
+        for _ in 0..2 {
+            out.write_if_older(Duration::ZERO);
+            out.batch.push(0);
+            out.packet();
+            out.write_if_older(Duration::ZERO);
+            assert_eq!(out.batch.len(), 1);
+            out.write_if_older(Duration::ZERO);
+            assert!(out.batch.is_empty());
+        }
+        assert_eq!(out.counts(), (2, 2, 0));
+    }
 }

@@ -28,6 +28,7 @@ pub(crate) struct Row {
     pub(crate) unit: Option<Unit>,
     pub(crate) shared_axis: Option<Arc<str>>,
     children: i32,
+    depth: u32,
     is_written: bool,
 }
 
@@ -37,6 +38,12 @@ pub(crate) struct Rows {
     table: Mutex<Table>,
     len: AtomicU32,
 }
+
+/// How deep rows are nested. The trace processor drops what has more than 100 ancestors, and the one in
+/// the viewer ends the whole trace at fewer.
+const MAX_DEPTH: u32 = 32;
+/// The longest name of a row that stands for several levels, in bytes.
+const MAX_JOINED: usize = 256;
 
 #[derive(Debug, Default)]
 struct Table {
@@ -60,6 +67,18 @@ impl Rows {
         if let Some(&index) = table.by_place.get(&key) {
             return index;
         }
+        // What would lie too deep is drawn beside the row that it belongs to, with both names.
+        let mut shown = Arc::clone(&name);
+        let mut drawn = parent;
+        if let Some(at) = parent
+            && table.rows[at as usize].depth + 1 >= MAX_DEPTH
+        {
+            let above = &table.rows[at as usize];
+            drawn = above.parent;
+            shown = joined(&above.name, &name);
+        }
+        let depth = drawn.map_or(0, |parent| table.rows[parent as usize].depth + 1);
+        let parent = drawn;
         let siblings = match parent {
             Some(parent) => &mut table.rows[parent as usize].children,
             None => &mut table.top,
@@ -70,12 +89,13 @@ impl Rows {
         table.rows.push(Row {
             parent,
             kind,
-            name,
+            name: shown,
             rank,
             description: None,
             unit: None,
             shared_axis: None,
             children: 0,
+            depth,
             is_written: false,
         });
         table.by_place.insert(key, index);
@@ -91,16 +111,13 @@ impl Rows {
         Arc::clone(&self.lock().rows[index as usize].name)
     }
 
-    /// Changes a row that has not been written yet; with one that has, what the change would have
-    /// returned is computed on a copy.
-    pub(crate) fn edit<R>(&self, index: u32, edit: impl FnOnce(&mut Row) -> R) -> R {
+    /// Changes a row that has not been written yet, and says whether it has: then what the change would
+    /// have returned is computed on a copy.
+    pub(crate) fn edit<R>(&self, index: u32, edit: impl FnOnce(&mut Row) -> R) -> (R, bool) {
         let mut table = self.lock();
         let row = &mut table.rows[index as usize];
-        if row.is_written { edit(&mut row.clone()) } else { edit(row) }
-    }
-
-    pub(crate) fn is_written(&self, index: u32) -> bool {
-        self.lock().rows[index as usize].is_written
+        let is_written = row.is_written;
+        (if is_written { edit(&mut row.clone()) } else { edit(row) }, is_written)
     }
 
     /// A row as it is to be described, from now on unchangeable.
@@ -109,5 +126,46 @@ impl Rows {
         let row = &mut table.rows[index as usize];
         row.is_written = true;
         row.clone()
+    }
+}
+
+/// The names of two levels in one row.
+fn joined(above: &str, below: &str) -> Arc<str> {
+    let joined = format!("{above} › {below}");
+    if joined.len() <= MAX_JOINED {
+        return joined.into();
+    }
+    let mut start = joined.len() - MAX_JOINED;
+    while !joined.is_char_boundary(start) {
+        start += 1;
+    }
+    format!("…{}", &joined[start..]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_would_lie_too_deep_lie_beside_with_both_names() {
+        let rows = Rows::default();
+        let mut row = rows.child(None, RowKind::Group, "0");
+        for level in 1..10_000 {
+            row = rows.child(Some(row), RowKind::Group, &level.to_string());
+        }
+        let leaf = rows.child(Some(row), RowKind::Track, "leaf");
+        assert_eq!(rows.child(Some(row), RowKind::Track, "leaf"), leaf);
+        assert_ne!(rows.child(None, RowKind::Track, "leaf"), leaf);
+        let name = rows.name(leaf);
+        assert!(name.starts_with('…') && name.ends_with("9998 › 9999 › leaf"), "{name}");
+        assert_eq!(&*rows.name(31), "31");
+        assert_eq!(&*rows.name(32), "31 › 32");
+        let mut depth = 0;
+        let mut at = rows.settle(leaf).parent;
+        while let Some(parent) = at {
+            depth += 1;
+            at = rows.settle(parent).parent;
+        }
+        assert_eq!(depth, 31);
     }
 }

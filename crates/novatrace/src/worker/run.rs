@@ -6,30 +6,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
-    ChildOrdering, CounterDescriptor, EventBody, ExplicitTrack, Merge, Piece, Scalar, Sequence,
-    SequenceId, ShortBody, Timestamps, TrackDescriptor, TrackKind, TrackUuid, Unit,
+    EventBody, ExplicitTrack, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps,
 };
 use novatrace_sink::Sink;
 
-use super::decode::{Dictionary, Place};
+use super::decode::{Dictionary, Place, flows};
+use super::describe::{self, Described};
 use super::link::Link;
-use super::output::Output;
+use super::live::Live;
+use super::output::{self, Output};
 use super::pending::{Entry, EntryKind, Extent};
-use super::row::{Row, RowKind};
+use super::rings::{Pass, Patience, Rings};
 use super::stats::Stats;
+use super::ties::Ties;
 use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
-use crate::generator::{self, OpenSlices};
-use crate::record::{Drain, HEAD_WORDS, Kind};
+use crate::generator::OpenSlices;
+use crate::record::{Drain, HAS_FLOW, HEAD_WORDS, Kind};
+use crate::sync;
 
-/// Tracks with a sequence of their own: ids 2 to 127, which take one byte. The rest share id 1,
-/// and take some 8 bytes an event more.
-const OWN_SEQUENCES: usize = 126;
-/// A record of so many words counts as two events of the window, of twice as many as three, so
-/// that the window bounds memory: 1 KiB an event.
-const WORDS_PER_EVENT: usize = 128;
+/// What the records of one window take at most, in words; so the window bounds memory too.
+const WINDOW_WORDS: usize = 2 << 20;
 /// Bodies that open slices may hold back.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 /// How long the worker waits at most for a ring to fill.
@@ -38,19 +36,22 @@ const TICK: Duration = Duration::from_millis(5);
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
 /// The worker's thread, from start to end.
-pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) {
+pub(crate) fn run(
+    link: &Arc<Link>,
+    sink: Box<dyn Sink>,
+    path: Option<PathBuf>,
+    uuid: u128,
+    described: Described,
+) {
     let mut rings = Rings::default();
-    let mut worker = Worker::new(link, sink, path, uuid);
+    let mut worker = Worker::new(link, sink, path, described);
     // A fault of ours must not take the program with it, nor leave its threads waiting.
     let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings, uuid)));
     if let Err(panic) = outcome {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
+        let message = output::panic_message(&*panic).to_owned();
         link.fail(ErrorKind::WorkerPanicked { message }.into());
-        link.close(&mut rings.known, &mut rings.all);
+        worker.close(&mut rings);
+        worker.abandon(&mut rings);
     }
     let stats = worker.stats();
     // The file is closed before anyone is told that it is complete.
@@ -58,83 +59,101 @@ pub(crate) fn run(link: &Arc<Link>, sink: Box<dyn Sink>, path: Option<PathBuf>, 
     link.done(stats);
 }
 
-#[derive(Debug, Default)]
-struct Rings {
-    all: Vec<Drain>,
-    /// How many there have ever been.
-    known: u64,
-}
-
 /// All that the worker knows.
-struct Worker<'l> {
-    link: &'l Link,
-    out: Output,
+pub(super) struct Worker<'l> {
+    pub(super) link: &'l Link,
+    pub(super) out: Output,
     /// The shared one first.
-    sequences: Vec<Sequence>,
-    dictionary: Dictionary,
+    pub(super) sequences: Vec<Sequence>,
+    pub(super) dictionary: Dictionary,
+    /// Of a live session.
+    pub(super) live: Option<Box<Live>>,
     /// By row; `None` for groups, and for rows without events.
     tracks: Vec<Option<Box<Track>>>,
-    /// Whether a row has been described, by row.
-    is_described: Vec<bool>,
-    /// The uuid of row 0. Rows count up from it, lanes down.
-    first_uuid: u64,
+    pub(super) described: Described,
+    /// How samples of live threads name a counter, by row.
+    counter_tracks: Vec<Option<ExplicitTrack>>,
     /// Tracks with pending events.
     active: Vec<u32>,
     /// What the last drain left.
     pending_events: usize,
     pending_bytes: usize,
-    events_since_drain: u64,
+    /// Events between two drains.
+    window: usize,
     /// What is left of the window.
     window_left: usize,
+    /// A record of 2 to this power words counts as two events of the window, of twice as many as
+    /// three: so that a window of such records has no more than `WINDOW_WORDS`.
+    long: u32,
+    patience: Patience,
+    ties: Ties,
+    /// After a fault of its own: what is not with the sink is not going to be.
+    is_abandoned: bool,
     /// Ends that came before their begins, through another thread's ring: by open slice.
     early_ends: HashMap<u64, u64>,
-    counts: Stats,
+    pub(super) counts: Stats,
+    is_closed: bool,
 }
 
 impl<'l> Worker<'l> {
-    fn new(link: &'l Link, sink: Box<dyn Sink>, path: Option<PathBuf>, uuid: u128) -> Self {
+    fn new(
+        link: &'l Link,
+        sink: Box<dyn Sink>,
+        path: Option<PathBuf>,
+        mut described: Described,
+    ) -> Self {
         let config = &link.config;
+        let window = config.window.min(WINDOW_WORDS);
+        let window = window + Patience::extra(window);
         let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
-        // Two traces that are joined to one file must not share uuids; with 34 random bits they
-        // hardly do, and a track that has to be named in its events costs 6 bytes there.
-        #[expect(clippy::cast_possible_truncation, reason = "the low bits are as random")]
-        let first_uuid = (uuid as u64 & ((1 << 34) - 1)) | 1 << 33;
+        let live = config.live.as_ref().map(|_| Box::new(Live::new(described.set_process())));
         Self {
             link,
             out,
             sequences: vec![shared],
             dictionary: Dictionary::new(config.default_category, config.limits),
             tracks: Vec::new(),
-            is_described: Vec::new(),
-            first_uuid,
+            described,
+            counter_tracks: Vec::new(),
+            live,
             active: Vec::new(),
             pending_events: 0,
             pending_bytes: 0,
-            events_since_drain: 0,
-            window_left: config.window,
+            window,
+            window_left: window,
+            long: (WINDOW_WORDS / config.window.clamp(1, WINDOW_WORDS)).ilog2(),
+            patience: Patience::new(config.window),
+            ties: Ties::default(),
+            is_abandoned: false,
             early_ends: HashMap::new(),
             counts: Stats::default(),
+            is_closed: false,
         }
     }
 
     fn run(&mut self, rings: &mut Rings, uuid: u128) {
-        write_header(&mut self.out, uuid, &self.link.config.attributes);
+        describe::write_header(&mut self.out, uuid, &self.link.config.attributes);
         self.sequences[0].start(&mut self.out.batch, None);
         self.out.packet();
+        self.start_live();
         let mut idle = 0;
         loop {
             // Asked first: what was recorded before the request is then in the rings.
             let asked = self.link.asked();
             if asked.finish {
-                self.link.close(&mut rings.known, &mut rings.all);
-                self.take_all(rings);
+                self.close(rings);
+                self.take(rings, Pass::Whole);
+                // A pass for each ring that a thread has grown.
+                while self.take_live() {}
                 self.finish();
                 return;
             }
-            self.link.new_rings(&mut rings.known, &mut rings.all);
-            let progress = self.take_all(rings);
+            let pass = if asked.flush { Pass::Whole } else { Pass::InOrder };
+            let mut progress = self.take(rings, pass);
+            self.new_threads();
+            progress |= self.take_live();
             if asked.flush {
                 self.drain_all();
                 self.out.write();
@@ -148,31 +167,58 @@ impl<'l> Worker<'l> {
                 idle = 0;
             } else {
                 idle += 1;
-                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, &rings.all);
+                let live = self.live.as_deref();
+                self.link.sleep(if idle < 20 { TICK } else { IDLE_TICK }, || {
+                    rings.all.iter().all(Drain::is_empty) && live.is_none_or(Live::is_idle)
+                });
             }
         }
     }
 
-    fn take_all(&mut self, rings: &mut Rings) -> bool {
-        let mut progress = false;
-        rings.all.retain_mut(|ring| {
-            // Released first: what was pushed before is then seen.
-            let is_released = ring.is_released();
-            progress |= ring.take(|record| self.record(record));
-            !(is_released && ring.is_empty())
-        });
-        progress
+    /// Refuses records from here on, and settles which came before: once, since owners rely on it.
+    fn close(&mut self, rings: &mut Rings) {
+        if std::mem::replace(&mut self.is_closed, true) {
+            return;
+        }
+        self.link.refuse_rings();
+        self.link.new_rings(&mut rings.all);
+        self.new_threads();
+        let live = self.live.as_deref();
+        rings.all.iter().for_each(Drain::begin_close);
+        live.inspect(|live| live.begin_close());
+        sync::heavy();
+        rings.all.iter().for_each(Drain::finish_close);
+        live.inspect(|live| live.finish_close());
+    }
+
+    fn take(&mut self, rings: &mut Rings, pass: Pass) -> bool {
+        let (link, patience) = (self.link, self.patience);
+        rings.take(link, patience, pass, |record| self.record(record))
     }
 
     #[inline(always)]
-    fn record(&mut self, record: &[u64]) {
-        let Some((&[head, _, start, word], _)) = record.split_first_chunk::<HEAD_WORDS>() else {
-            return;
-        };
+    pub(super) fn record(&mut self, record: &[u64]) {
+        if let Some(&[_, _, start, word]) = record.first_chunk::<HEAD_WORDS>() {
+            self.record_at(record, start, word);
+        }
+    }
+
+    /// An event of a row, with its times in nanoseconds: those of the record, or what they stand for.
+    #[inline(always)]
+    pub(super) fn record_at(&mut self, record: &[u64], start: u64, word: u64) {
+        // Before anything can go wrong with it.
+        self.counts.events += u64::from(is_event(record));
+        self.place(record, start, word);
+    }
+
+    /// Puts a record where it belongs.
+    #[inline(always)]
+    fn place(&mut self, record: &[u64], start: u64, word: u64) {
+        let head = record[0];
         let row = (head >> 32) as u32;
         let Some(kind) = Kind::of(head) else { return };
         let Some(Some(track)) = self.tracks.get_mut(row as usize) else {
-            return self.first_record(row, record);
+            return self.first_record(row, record, start, word);
         };
         let bodies = track.pending.bodies();
         let body = bodies.len();
@@ -181,6 +227,9 @@ impl<'l> Worker<'l> {
                 let sequence = &mut self.sequences[track.sequence];
                 let mut place = Place { sequence, out: &mut self.out };
                 self.dictionary.body(record, bodies, &mut place);
+                if head & u64::from(HAS_FLOW) << 8 != 0 {
+                    flows(record, |flow| self.ties.note(flow, start, row));
+                }
                 if kind == Kind::Slice {
                     (word, EntryKind::Slice)
                 } else if kind == Kind::Instant {
@@ -198,9 +247,11 @@ impl<'l> Worker<'l> {
                 (start, EntryKind::Counter)
             }
             Kind::End => return self.end(row, word, start),
-            Kind::Skip | Kind::Aside => return,
+            _ => return,
         };
-        track.pending.push(start, end, entry, body);
+        #[expect(clippy::cast_possible_truncation, reason = "it may wrap around")]
+        let number = self.counts.events as u32;
+        track.pending.push(start, end, entry, number, body);
         if !track.is_active {
             track.is_active = true;
             self.active.push(row);
@@ -210,8 +261,7 @@ impl<'l> Worker<'l> {
         {
             self.end(row, word, end);
         }
-        self.events_since_drain += 1;
-        match self.window_left.checked_sub(1 + record.len() / WORDS_PER_EVENT) {
+        match self.window_left.checked_sub(1 + (record.len() >> self.long)) {
             Some(left) => self.window_left = left,
             None => self.drain_window(),
         }
@@ -220,11 +270,33 @@ impl<'l> Worker<'l> {
     /// The first record of a row.
     #[cold]
     #[inline(never)]
-    fn first_record(&mut self, row: u32, record: &[u64]) {
-        self.first_event(row);
-        if matches!(self.tracks.get(row as usize), Some(Some(_))) {
-            self.record(record);
+    fn first_record(&mut self, row: u32, record: &[u64], start: u64, word: u64) {
+        let rows = self.link.rows();
+        if row < rows.len() {
+            self.tracks.resize_with(rows.len() as usize, || None);
+            let (sequences, out) = (&mut self.sequences, &mut self.out);
+            let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
+            let track = self.described.first_event(rows, row, start_ns, sequences, out);
+            self.tracks[row as usize] = Some(Box::new(track));
+            self.place(record, start, word);
         }
+    }
+
+    /// How samples of live threads name a counter; described when first asked for.
+    pub(super) fn counter_track(&mut self, row: u32) -> Option<ExplicitTrack> {
+        let index = row as usize;
+        if let Some(&Some(track)) = self.counter_tracks.get(index) {
+            return Some(track);
+        }
+        let rows = self.link.rows();
+        if row >= rows.len() {
+            return None;
+        }
+        let uuid = self.described.row(rows, row, true, &mut self.sequences[0], &mut self.out);
+        let track = ExplicitTrack::new(uuid);
+        self.counter_tracks.resize(self.counter_tracks.len().max(index + 1), None);
+        self.counter_tracks[index] = Some(track);
+        Some(track)
     }
 
     fn end(&mut self, track: u32, id: u64, end: u64) {
@@ -236,116 +308,97 @@ impl<'l> Worker<'l> {
 
     #[cold]
     #[inline(never)]
-    fn drain_window(&mut self) {
-        self.drain(Extent::Window, false);
+    pub(super) fn drain_window(&mut self) {
+        self.drain(Extent::Window);
         // Open slices hold back what follows them, but not for ever.
-        let held = 2 * self.link.config.window.max(1);
+        let held = 2 * self.window.max(1);
         if self.pending_events > held || self.pending_bytes > MAX_PENDING_BYTES {
-            self.drain(Extent::Window, true);
+            self.drain(Extent::Held);
         }
+        self.ties.turn();
     }
 
     /// Writes all that is known, the ends of slices included, also of tracks without pending events.
     fn drain_all(&mut self) {
-        self.drain(Extent::All, true);
+        self.drain(Extent::All);
+        self.ties.clear();
         for track in self.tracks.iter_mut().flatten() {
             track.write_ends(&mut self.sequences[track.sequence], &mut self.out);
         }
     }
 
-    fn drain(&mut self, extent: Extent, with_open: bool) {
-        self.counts.events += self.events_since_drain;
-        self.events_since_drain = 0;
-        self.window_left = self.link.config.window;
+    fn drain(&mut self, extent: Extent) {
+        self.window_left = self.window;
         self.pending_events = 0;
         self.pending_bytes = 0;
-        for index in std::mem::take(&mut self.active) {
-            let row = index as usize;
-            let Some(at) = &mut self.tracks[row] else { continue };
-            let (link, first_uuid) = (self.link, self.first_uuid);
-            let dictionary = &self.dictionary;
-            let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
-            at.drain(
-                extent,
-                with_open,
-                &mut Surroundings {
-                    sequence: &mut self.sequences[at.sequence],
-                    out: &mut self.out,
-                    overlap: self.link.config.overlap,
-                    new_lane: &mut |sequence, out| {
-                        *lanes += 1;
-                        let uuid = TrackUuid(first_uuid - *lanes);
-                        describe(
-                            sequence,
-                            out,
-                            &link.rows().settle(index),
-                            index,
-                            uuid,
-                            first_uuid,
-                        );
-                        uuid
-                    },
-                    refused: &mut |kind| {
-                        *refused += 1;
-                        link.fail(kind.into());
-                    },
-                    name_of: &|body| dictionary.name_in(body),
-                },
-            );
-            self.pending_events += at.pending.len();
-            self.pending_bytes += at.pending.body_bytes();
-            if at.pending.is_empty() {
+        if !self.ties.is_empty() {
+            self.drain_tied(extent);
+        }
+        for row in std::mem::take(&mut self.active) {
+            let Some(Some(at)) = self.tracks.get_mut(row as usize) else { continue };
+            if std::mem::take(&mut at.is_drained) {
+                // Together with others.
+            } else if at.pending.is_empty() {
+                // Nothing has come since the last drain.
+                at.pending.shrink();
                 at.is_active = false;
+                continue;
             } else {
-                self.active.push(index);
+                self.with_track(row, |at, around| at.drain(extent, around));
             }
+            if let Some(Some(at)) = self.tracks.get(row as usize) {
+                self.pending_events += at.pending.len();
+                self.pending_bytes += at.pending.body_bytes();
+            }
+            self.active.push(row);
         }
     }
 
-    /// Describes a row and those above it, and gives it its sequence.
+    /// Writes the tracks that are tied, merged.
     #[cold]
     #[inline(never)]
-    fn first_event(&mut self, index: u32) {
-        let rows = self.link.rows();
-        if index >= rows.len() {
-            return;
+    fn drain_tied(&mut self, extent: Extent) {
+        #[expect(clippy::cast_possible_truncation, reason = "it may wrap around")]
+        let number = self.counts.events as u32 + 1;
+        let mut merge = self.ties.prepare(&mut self.tracks, extent, number);
+        while let Some((row, places)) = merge.next() {
+            self.with_track(row, |at, around| at.write(places, around));
         }
-        let count = rows.len() as usize;
-        self.tracks.resize_with(count, || None);
-        self.is_described.resize(count, false);
-        let row = rows.settle(index);
-        let uuid = self.describe(index, &row);
-        let (sequence, explicit) = if self.sequences.len() <= OWN_SEQUENCES {
-            let number = u32::try_from(self.sequences.len() + 1).expect("at most 127");
-            let id = SequenceId::new(number).expect("at least 2");
-            let mut own = Sequence::new(id, Timestamps::Incremental);
-            own.start(&mut self.out.batch, Some(uuid));
-            self.out.packet();
-            self.sequences.push(own);
-            (self.sequences.len() - 1, None)
-        } else {
-            (0, Some(ExplicitTrack::new(uuid)))
-        };
-        self.tracks[index as usize] = Some(Box::new(Track::new(row.name, sequence, explicit)));
+        for (row, written) in merge.written() {
+            if let Some(Some(at)) = self.tracks.get_mut(row as usize) {
+                at.pending.finish(written);
+                at.is_drained = true;
+            }
+        }
     }
 
-    fn describe(&mut self, index: u32, row: &Row) -> TrackUuid {
-        let uuid = TrackUuid(self.first_uuid + u64::from(index));
-        if !std::mem::replace(&mut self.is_described[index as usize], true) {
-            if let Some(parent) = row.parent {
-                let row = self.link.rows().settle(parent);
-                self.describe(parent, &row);
-            }
-            let shared = &mut self.sequences[0];
-            describe(shared, &mut self.out, row, index, uuid, self.first_uuid);
-        }
-        uuid
+    #[inline(always)]
+    fn with_track(&mut self, row: u32, write: impl FnOnce(&mut Track, &mut Surroundings<'_>)) {
+        let Some(Some(at)) = self.tracks.get_mut(row as usize) else { return };
+        let (link, described, dictionary) = (self.link, &mut self.described, &self.dictionary);
+        let (lanes, refused) = (&mut self.counts.lanes, &mut self.counts.refused);
+        let mut around = Surroundings {
+            sequence: &mut self.sequences[at.sequence],
+            out: &mut self.out,
+            overlap: link.config.overlap,
+            new_lane: &mut |sequence, out| {
+                *lanes += 1;
+                described.lane(link.rows(), row, sequence, out)
+            },
+            refused: &mut |kind| {
+                *refused += 1;
+                link.fail(kind.into());
+            },
+            name_of: &|body| dictionary.name_in(body),
+        };
+        write(at, &mut around);
     }
 
     fn finish(&mut self) {
+        let now = self.finish_live();
         let written = self.sequences.iter().map(Sequence::last_ns);
-        let pending = self.tracks.iter().flatten().map(|track| track.last_ns());
-        let last_ns = written.chain(pending).max().unwrap_or(0);
+        let pending = self.tracks.iter_mut().flatten().map(|track| track.last_ns());
+        let last_ns = written.chain(pending).chain(now).max().unwrap_or(0);
         let last = match self.link.config.open_slices {
             OpenSlices::Close => Some(last_ns),
             OpenSlices::Leave => None,
@@ -356,13 +409,9 @@ impl<'l> Worker<'l> {
         }
         self.drain_all();
         // Rows without events are rows all the same.
-        let count = self.link.rows().len();
-        self.is_described.resize(count as usize, false);
-        for index in 0..count {
-            if !self.is_described[index as usize] {
-                let row = self.link.rows().settle(index);
-                self.describe(index, &row);
-            }
+        let rows = self.link.rows();
+        for index in 0..rows.len() {
+            self.described.row(rows, index, false, &mut self.sequences[0], &mut self.out);
         }
         self.out.finish();
         if let Some(error) = self.out.take_error() {
@@ -370,68 +419,77 @@ impl<'l> Worker<'l> {
         }
     }
 
+    /// After a fault: counts what is left in the rings as recorded, and all that is not with the sink
+    /// as dropped.
+    fn abandon(&mut self, rings: &mut Rings) {
+        let (link, patience) = (self.link, self.patience);
+        rings.take(link, patience, Pass::Whole, |record| {
+            self.counts.events += u64::from(is_event(record));
+        });
+        self.is_abandoned = true;
+    }
+
     fn stats(&self) -> Stats {
         let (packets, bytes, dropped) = self.out.counts();
-        let events = self.counts.events + self.events_since_drain;
-        Stats { events, packets, bytes, dropped, ..self.counts }
+        let dropped = if self.is_abandoned {
+            self.counts.events - self.counts.refused - self.out.events()
+        } else {
+            dropped
+        };
+        Stats { packets, bytes, dropped, ..self.counts }
     }
 }
 
-fn write_header(out: &mut Output, uuid: u128, attributes: &[(String, generator::Attribute)]) {
-    header::trace_uuid(&mut out.batch, uuid);
-    out.packet();
-    let ours = [
-        ("producer", Attribute::Text("novatrace")),
-        ("producer_version", Attribute::Text(env!("CARGO_PKG_VERSION"))),
-    ];
-    let theirs = attributes.iter().map(|(key, value)| {
-        let value = match value {
-            generator::Attribute::Text(text) => Attribute::Text(text),
-            generator::Attribute::Int(value) => Attribute::Int(*value),
-        };
-        (key.as_str(), value)
-    });
-    header::trace_attributes(&mut out.batch, ours.into_iter().chain(theirs));
-    out.packet();
+/// Whether a record counts as an event: the end of a slice does not.
+#[inline(always)]
+fn is_event(record: &[u64]) -> bool {
+    record.first().is_some_and(|&head| head & 0xFF != Kind::End as u64)
 }
 
-/// Writes what a row, or a lane of it, is.
-fn describe(
-    sequence: &mut Sequence,
-    out: &mut Output,
-    row: &Row,
-    index: u32,
-    uuid: TrackUuid,
-    first_uuid: u64,
-) {
-    let kind = match row.kind {
-        RowKind::Group | RowKind::Track => TrackKind::Plain,
-        RowKind::Counter => TrackKind::Counter(CounterDescriptor {
-            unit: row.unit.as_ref().map(|unit| match unit {
-                generator::Unit::Nanoseconds => Unit::Nanoseconds,
-                generator::Unit::Count => Unit::Count,
-                generator::Unit::Bytes => Unit::Bytes,
-                generator::Unit::Named(name) => Unit::Named(name),
-            }),
-            shared_axis: row.shared_axis.as_deref(),
-            ..CounterDescriptor::default()
-        }),
-    };
-    // A track and its lanes share a key, and so are drawn as one row.
-    let merge = match row.kind {
-        RowKind::Track => Merge::ByIntKey(index.into()),
-        _ => Merge::None,
-    };
-    let descriptor = TrackDescriptor {
-        uuid,
-        parent: row.parent.map(|parent| TrackUuid(first_uuid + u64::from(parent))),
-        name: &row.name,
-        kind,
-        child_ordering: Some(ChildOrdering::Explicit),
-        rank: Some(row.rank),
-        merge,
-        description: row.description.as_deref(),
-    };
-    sequence.descriptor(&mut out.batch, &descriptor);
-    out.packet();
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::TraceGenerator;
+    use crate::record;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_fault_of_the_worker_all_that_was_recorded_is_written_or_counted_as_dropped() {
+        for before in [0, 10, 3_000] {
+            let builder = TraceGenerator::builder().batch(1_000, 1 << 20, Duration::from_secs(60));
+            let trace = builder.window(10).sink(Nowhere).expect("a trace");
+            let track = trace.group("g").track("t");
+            for at in 0..before {
+                track.instant(at, "before").emit().expect("open");
+            }
+            // Nobody has registered a name of this number.
+            let words = [
+                record::head(Kind::Instant, 0, HEAD_WORDS, track.0.index),
+                HEAD_WORDS as u64 | 0xFF_FFFF << 32,
+                before,
+                before,
+            ];
+            let link = &track.0.link;
+            link.push_words(track.0.index, &words, String::new).expect("open");
+            let after = (0..3_000).take_while(|at| track.instant(*at, "after").emit().is_ok());
+            let recorded = before + 1 + after.count() as u64;
+            let error = trace.finish().expect_err("the worker failed");
+            assert!(matches!(error.kind(), ErrorKind::WorkerPanicked { .. }), "{error}");
+            let stats = trace.stats();
+            assert_eq!(stats.events, recorded);
+            let aids = 9; // Header, sequences, descriptors, texts.
+            let written = stats.packets.saturating_sub(aids);
+            assert!((written..=stats.packets).contains(&(recorded - stats.dropped)), "{stats:?}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ pub struct Stats {
     pub lanes: u64,
     /// Events that were recorded but are not with the sink, since it had failed.
     pub dropped: u64,
+    /// Of a live session, events that found no room or were nested too deeply.
+    pub lost: u64,
     /// Slices left out by [`Overlap::Refuse`](crate::Overlap::Refuse).
     pub refused: u64,
     /// Slices that were still open when the trace was finished.

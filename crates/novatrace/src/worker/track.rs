@@ -1,11 +1,12 @@
 //! One row's track or counter as the worker knows it: how it is named in packets, what waits for it,
 //! and its lanes.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 
-use super::lanes::{Lane, Misfit};
+use super::lanes::{Lane, Lanes, Misfit};
 use super::output::Output;
 use super::pending::{Entry, EntryKind, Extent, Pending};
 use crate::error::ErrorKind;
@@ -20,10 +21,11 @@ pub(crate) struct Track {
     /// How events name it, unless it is its sequence's default.
     explicit: Option<ExplicitTrack>,
     pub(crate) pending: Pending,
-    /// Never empty; the first is the track itself.
-    lanes: Vec<Lane>,
-    /// Whether it is on the worker's list of tracks with pending events.
+    lanes: Lanes,
+    /// Whether it is on the worker's list of tracks to be drained.
     pub(crate) is_active: bool,
+    /// Whether this drain has dealt with it, together with those it is tied to.
+    pub(crate) is_drained: bool,
 }
 
 /// What a track needs of the worker to write its events.
@@ -45,41 +47,35 @@ impl Track {
             sequence,
             explicit,
             pending: Pending::default(),
-            lanes: vec![Lane::new(explicit)],
+            lanes: Lanes::new(explicit),
             is_active: false,
+            is_drained: false,
         }
     }
 
     /// Writes what has its turn.
-    pub(crate) fn drain(&mut self, extent: Extent, with_open: bool, around: &mut Surroundings<'_>) {
+    pub(crate) fn drain(&mut self, extent: Extent, around: &mut Surroundings<'_>) {
         let Self { name, pending, lanes, explicit, .. } = self;
-        pending.drain(extent, with_open, |entry, body| match entry.kind {
-            EntryKind::Counter => {
-                let kind = EventType::Counter;
-                let out = &mut *around.out;
-                around.sequence.event(&mut out.batch, entry.start, kind, explicit.as_ref(), body);
-                out.event();
-            }
-            EntryKind::Instant => {
-                let out = &mut *around.out;
-                // Ends first only to keep times ascending; where an instant is drawn is decided by
-                // its time.
-                lanes[0].pass(entry.start, around.sequence, out);
-                let kind = EventType::Instant;
-                around.sequence.event(&mut out.batch, entry.start, kind, explicit.as_ref(), body);
-                out.event();
-            }
-            EntryKind::Slice if entry.is_open() => write_open(lanes, entry, body, around),
-            EntryKind::Slice => write_slice(name, lanes, entry, body, around),
+        pending.drain(extent, |entry, body| {
+            write(name, lanes, explicit.as_ref(), entry, body, around);
         });
+    }
+
+    /// Writes some of what has its turn: after [`Pending::prepare`], in order, and before
+    /// [`Pending::finish`].
+    pub(crate) fn write(&mut self, places: Range<usize>, around: &mut Surroundings<'_>) {
+        let Self { name, pending, lanes, explicit, .. } = self;
+        for at in places {
+            let (entry, body) = pending.entry(at);
+            write(name, lanes, explicit.as_ref(), entry, body, around);
+        }
     }
 
     /// Writes the ends that are known.
     pub(crate) fn write_ends(&mut self, sequence: &mut Sequence, out: &mut Output) {
-        for lane in &mut self.lanes {
+        for lane in &mut self.lanes.all {
             lane.write_ends(sequence, out);
         }
-        self.pending.shrink();
     }
 
     /// Ends the open slice `id`, wherever it is. False if it has not come yet.
@@ -90,13 +86,12 @@ impl Track {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> bool {
-        self.pending.close(id, end)
-            || self.lanes.iter_mut().any(|lane| lane.end_open(id, end, sequence, out))
+        self.pending.close(id, end) || self.lanes.end_open(id, end, sequence, out)
     }
 
     /// The latest time that is still to be written.
-    pub(crate) fn last_ns(&self) -> u64 {
-        let lanes = self.lanes.iter().map(Lane::last_ns);
+    pub(crate) fn last_ns(&mut self) -> u64 {
+        let lanes = self.lanes.all.iter().map(Lane::last_ns);
         lanes.chain([self.pending.last_ns()]).max().unwrap_or(0)
     }
 
@@ -109,11 +104,11 @@ impl Track {
         out: &mut Output,
     ) -> u64 {
         let mut open = 0;
-        for lane in &mut self.lanes {
-            if let Some((id, start)) = lane.open_slice() {
+        for lane in &mut self.lanes.all {
+            if let Some(start) = lane.open_start() {
                 open += 1;
                 if let Some(last) = last {
-                    lane.end_open(id, last.max(start), sequence, out);
+                    lane.end_open(last.max(start), sequence, out);
                 }
             }
         }
@@ -125,19 +120,48 @@ impl Track {
 }
 
 #[inline(always)]
+fn write(
+    track: &str,
+    lanes: &mut Lanes,
+    explicit: Option<&ExplicitTrack>,
+    entry: &Entry,
+    body: &[u8],
+    around: &mut Surroundings<'_>,
+) {
+    match entry.kind {
+        EntryKind::Counter => {
+            let out = &mut *around.out;
+            around.sequence.event(&mut out.batch, entry.start, EventType::Counter, explicit, body);
+            out.event();
+        }
+        EntryKind::Instant => {
+            let out = &mut *around.out;
+            // Ends first only to keep times ascending; where an instant is drawn is decided by
+            // its time.
+            lanes.all[0].pass(entry.start, around.sequence, out);
+            around.sequence.event(&mut out.batch, entry.start, EventType::Instant, explicit, body);
+            out.event();
+        }
+        EntryKind::Slice if entry.is_open() => write_open(lanes, entry, body, around),
+        EntryKind::Slice => write_slice(track, lanes, entry, body, around),
+    }
+}
+
+#[inline(always)]
 fn write_slice(
     track: &str,
-    lanes: &mut Vec<Lane>,
+    lanes: &mut Lanes,
     entry: &Entry,
     body: &[u8],
     around: &mut Surroundings<'_>,
 ) {
     let Surroundings { sequence, out, overlap, .. } = around;
-    let misfit = match lanes[0].fits(entry.start, entry.end, sequence, out) {
+    let first = &mut lanes.all[0];
+    let misfit = match first.fits(entry.start, entry.end, sequence, out) {
         Ok(()) => {
-            lanes[0].begin(entry.start, entry.end, body, sequence, out);
+            first.begin(entry.start, entry.end, body, sequence, out);
             if *overlap == Overlap::Refuse {
-                lanes[0].remember((around.name_of)(body));
+                first.remember((around.name_of)(body));
             }
             return;
         }
@@ -151,50 +175,61 @@ fn write_slice(
 #[inline(never)]
 fn write_misfit(
     track: &str,
-    lanes: &mut Vec<Lane>,
+    lanes: &mut Lanes,
     entry: &Entry,
     body: &[u8],
     misfit: Misfit,
     around: &mut Surroundings<'_>,
 ) {
     let Surroundings { sequence, out, overlap, .. } = around;
+    // What has been tried has ended slices there.
+    out.limit();
     if *overlap == Overlap::Refuse && matches!(misfit, Misfit::Late | Misfit::Overlaps) {
         let second = (around.name_of)(body);
         let track = track.to_owned();
         let ns = (entry.start, entry.end);
-        let kind = match lanes[0].innermost() {
+        let first_lane = &lanes.all[0];
+        let kind = match first_lane.innermost() {
             Some((first, start, end)) if misfit == Misfit::Overlaps => {
                 let first = first.to_owned();
                 let first_ns = (start, end);
                 ErrorKind::Overlap { track, first, first_ns, second, second_ns: ns }
             }
-            _ => ErrorKind::Late { track, name: second, ns, written_ns: lanes[0].horizon() },
+            _ => ErrorKind::Late { track, name: second, ns, written_ns: first_lane.horizon() },
         };
         (around.refused)(kind);
         return;
     }
-    for lane in &mut lanes[1..] {
+    let Lanes { all, free, .. } = lanes;
+    for &at in free.range(1..) {
+        let lane = &mut all[at];
         if lane.fits(entry.start, entry.end, sequence, out).is_ok() {
             lane.begin(entry.start, entry.end, body, sequence, out);
             return;
         }
+        out.limit();
     }
     let uuid = (around.new_lane)(sequence, out);
-    let mut lane = Lane::new(Some(ExplicitTrack::new(uuid)));
-    lane.begin(entry.start, entry.end, body, sequence, out);
-    lanes.push(lane);
+    let at = lanes.add(uuid);
+    lanes.all[at].begin(entry.start, entry.end, body, sequence, out);
 }
 
 /// A slice whose end is not known has a lane to itself: whatever else were there could turn out to
 /// overlap.
 #[cold]
-fn write_open(lanes: &mut Vec<Lane>, entry: &Entry, body: &[u8], around: &mut Surroundings<'_>) {
+fn write_open(lanes: &mut Lanes, entry: &Entry, body: &[u8], around: &mut Surroundings<'_>) {
     let Surroundings { sequence, out, .. } = around;
-    let free = lanes.iter_mut().position(|lane| lane.is_free(entry.start, sequence, out));
-    let at = free.unwrap_or_else(|| {
-        let uuid = (around.new_lane)(sequence, out);
-        lanes.push(Lane::new(Some(ExplicitTrack::new(uuid))));
-        lanes.len() - 1
+    let Lanes { all, free, .. } = &mut *lanes;
+    let free = free.iter().find(|&&at| {
+        let is_free = all[at].is_free(entry.start, sequence, out);
+        out.limit();
+        is_free
     });
-    lanes[at].begin_open(entry.start, entry.open_id(), body, sequence, out);
+    let at = if let Some(&at) = free {
+        at
+    } else {
+        let uuid = (around.new_lane)(sequence, out);
+        lanes.add(uuid)
+    };
+    lanes.begin_open(at, entry.start, entry.open_id(), body, sequence, out);
 }

@@ -1,0 +1,86 @@
+//! What is done when the program ends, panics or forks. Does not belong here: ending a session.
+
+use std::sync::{Arc, Once};
+
+use super::session;
+use super::site::registry;
+
+/// To be called before the first session starts.
+pub(super) fn prepare() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(platform::prepare);
+}
+
+/// A session that is still open when the program exits is closed, so that its file is complete.
+extern "C" fn at_exit() {
+    let live = registry().session().map(Arc::clone);
+    if let Some(live) = live {
+        // There is nobody to tell.
+        let _ = session::end(&live);
+    }
+}
+
+/// Makes panics instants of the trace, and flushes.
+pub(super) fn hook_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let payload = panic.payload();
+            let message = payload.downcast_ref::<&str>().copied();
+            let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+            let message = message.unwrap_or_default();
+            let place = panic.location().map(ToString::to_string).unwrap_or_default();
+            crate::instant!("panic", category = "panic", message = message, place = place);
+            let live = registry().session().map(Arc::clone);
+            if let Some(live) = live {
+                let _ = live.link().flush();
+            }
+            before(panic);
+        }));
+    });
+}
+
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "handlers of the C library's")]
+mod platform {
+    use std::cell::RefCell;
+    use std::sync::MutexGuard;
+
+    use super::super::site::{Registry, registry};
+
+    thread_local! {
+        /// Held across a fork, so that the child finds the registry whole.
+        static HELD: RefCell<Option<MutexGuard<'static, Registry>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn prepare() {
+        // SAFETY: `at_exit` is a function of the right type, and does not unwind: what it calls
+        // catches panics of the worker, and has none of its own.
+        unsafe { libc::atexit(super::at_exit) };
+        // SAFETY: as above; the handlers take and release one lock.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
+    }
+
+    extern "C" fn before_fork() {
+        let _ = HELD.try_with(|held| held.replace(Some(registry())));
+    }
+
+    extern "C" fn in_parent() {
+        let _ = HELD.try_with(RefCell::take);
+    }
+
+    /// The child has no worker: nothing is recorded there until it opens a session of its own.
+    extern "C" fn in_child() {
+        let _ = HELD.try_with(|held| {
+            if let Some(mut registry) = held.take() {
+                registry.forget_session();
+            }
+        });
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    pub(super) fn prepare() {}
+}

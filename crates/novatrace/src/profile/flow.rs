@@ -1,0 +1,35 @@
+//! Flows between events of a live program.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::FlowId;
+
+/// A new flow: an arrow between the events that say they take part in it, in the order of their
+/// times.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let session = novatrace::open(folder.path().join("app.pftrace"))?;
+/// let flow = novatrace::flow();
+/// novatrace::instant!("ready", flow_out = flow);
+/// std::thread::spawn(move || {
+///     let _span = novatrace::trace!("consume", flow_in = flow);
+/// })
+/// .join()
+/// .expect("no panic");
+/// # session.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// One flow through several events is a chain. For arrows from one event to several, make a flow for
+/// each: `flow_out = [first, second]`; the other way round, `flow_in = [first, second]`. `flow_end` is
+/// a `flow_in` after which nothing may follow.
+#[must_use]
+pub fn flow() -> FlowId {
+    static BASE: OnceLock<u64> = OnceLock::new();
+    static USED: AtomicU64 = AtomicU64::new(0);
+    let base = *BASE.get_or_init(|| RandomState::new().hash_one(std::process::id()));
+    FlowId::from_number(base.wrapping_add(USED.fetch_add(1, Ordering::Relaxed)))
+}

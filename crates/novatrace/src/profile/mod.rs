@@ -1,0 +1,28 @@
+//! Live recording: what a program does, timed as it does it. Belongs here: sessions, spans, instants,
+//! counters and flows of threads, and the clock. Does not: packets, order, files.
+
+mod args;
+mod clock;
+mod counter;
+mod exit;
+mod filter;
+mod flow;
+mod macros;
+mod session;
+mod site;
+mod span;
+mod task;
+mod thread;
+mod track;
+
+pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
+pub use clock::ClockSource;
+pub(crate) use clock::{Clock, Timeline};
+pub use counter::Counter;
+pub use flow::flow;
+pub use session::{Overflow, Report, Session, SessionBuilder, open};
+pub use site::{CallSite, LazyName, SiteOn};
+pub(crate) use site::{SiteNames, site_names_from};
+pub use span::SpanGuard;
+pub use task::{InSpan, InSpanExt, Task};
+pub use track::{LiveTrack, TrackSpan, track};

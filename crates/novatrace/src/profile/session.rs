@@ -1,0 +1,375 @@
+//! A live recording, from open to close.
+
+use std::fmt;
+use std::panic::Location;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use novatrace_sink::{FileSink, Sink};
+
+use super::clock::{self, ClockSource};
+use super::exit;
+use super::filter::Filter;
+use super::site::registry;
+use crate::error::{Error, ErrorKind};
+use crate::generator::{Attribute, OpenSlices, TraceBuilder};
+use crate::record::Ring;
+use crate::worker::{Config, Link, LiveConfig, Loss, ThreadLink};
+
+/// What becomes of a record for which there is no room in its thread's buffer, since the worker does
+/// not keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It is left out, and counted: the program does not stall. The trace says where.
+    #[default]
+    DropNewest,
+    /// The thread waits for the worker: nothing is lost.
+    Block,
+    /// The thread's buffer is replaced by one of twice the size, until the thread's buffers have so
+    /// many bytes; from then on, as [`DropNewest`](Self::DropNewest).
+    Grow(usize),
+}
+
+/// What the hot path needs to know of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    Drop,
+    Wait,
+    Grow(usize),
+}
+
+/// The session that records, as its threads see it.
+#[derive(Debug)]
+pub(super) struct Live {
+    link: Arc<Link>,
+    overflow: Overflow,
+    capacity_bytes: usize,
+    opened: &'static Location<'static>,
+    /// Events of threads whose thread-locals were gone.
+    late: AtomicU64,
+}
+
+impl Live {
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// A ring for the calling thread; `None` when the session is closed.
+    pub(super) fn attach(&self) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
+        self.link.attach_thread(self.capacity_bytes)
+    }
+
+    pub(super) fn when_full(&self) -> Full {
+        match self.overflow {
+            Overflow::DropNewest => Full::Drop,
+            Overflow::Block => Full::Wait,
+            Overflow::Grow(limit) => Full::Grow(limit),
+        }
+    }
+
+    pub(super) fn count_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Starts recording into a file, with the defaults of [`SessionBuilder`]: what every `trace!` and
+/// its kind says is recorded from here on, until [`Session::close`].
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.pftrace");
+/// let session = novatrace::open(&path)?;
+/// {
+///     let _span = novatrace::trace!("matmul", m = 64, dtype = "fp16");
+///     novatrace::instant!("checkpoint");
+/// }
+/// let report = session.close()?;
+/// assert_eq!((report.events, report.lost), (2, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`ErrorKind::AlreadyOpen`] while another session is open, which goes on;
+/// [`ErrorKind::Create`] if the file cannot be made: nothing is recorded then.
+#[track_caller]
+pub fn open(path: impl AsRef<Path>) -> Result<Session, Error> {
+    Session::builder().create(path)
+}
+
+/// Makes a [`Session`] with choices of one's own.
+///
+/// ```
+/// use novatrace::{Overflow, Session};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.pftrace");
+/// let session = Session::builder()
+///     .categories("io.*,-io.read")
+///     .overflow(Overflow::Grow(64 << 20))
+///     .attribute("commit", "4f2a")
+///     .create(&path)?;
+/// # session.close()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a builder records nothing until `create` or `sink`"]
+pub struct SessionBuilder {
+    config: Config,
+    categories: Option<String>,
+    overflow: Overflow,
+    capacity_bytes: usize,
+    flush_on_panic: bool,
+}
+
+impl Default for SessionBuilder {
+    fn default() -> Self {
+        let mut config = TraceBuilder::default().into_config();
+        config.open_slices = OpenSlices::Close;
+        config.live = Some(LiveConfig::default());
+        Self {
+            config,
+            categories: None,
+            overflow: Overflow::default(),
+            capacity_bytes: 4 << 20,
+            flush_on_panic: false,
+        }
+    }
+}
+
+impl SessionBuilder {
+    /// Which categories are recorded: globs between commas, where `*` is any number of characters,
+    /// `?` is one, and a `-` before a glob takes its categories out. The last glob that matches a
+    /// category decides; what none matches is in only if the first glob takes out. Everything, by
+    /// default.
+    ///
+    /// The environment variable `NOVATRACE_CATEGORIES`, if it is set, takes the place of this list:
+    /// so that whoever runs a program can choose.
+    pub fn categories(mut self, globs: &str) -> Self {
+        self.categories = Some(globs.to_owned());
+        self
+    }
+
+    /// The size of each thread's buffer in bytes; 4 MiB by default, at least 4 KiB, at most 1 GiB,
+    /// and rounded up to a power of two. A span without arguments takes 32 bytes. The memory is used
+    /// as the worker falls behind, and not before.
+    pub fn capacity(mut self, bytes: usize) -> Self {
+        self.capacity_bytes = bytes.min(1 << 30);
+        self
+    }
+
+    /// What becomes of records for which there is no room; left out and counted by default.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// A fact about the trace; see [`TraceBuilder::attribute`].
+    pub fn attribute(mut self, key: &str, value: impl Into<Attribute>) -> Self {
+        self.config.attributes.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// When a batch goes to the sink; see [`TraceBuilder::batch`]. After so much time at the latest,
+    /// what was recorded is in the file.
+    pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
+        self.config.batch_packets = packets.max(1);
+        self.config.batch_bytes = bytes.max(1);
+        self.config.batch_time = time.max(Duration::from_millis(1));
+        self
+    }
+
+    /// Whether a panic, of whatever thread, is recorded as an instant and flushes the trace; not so
+    /// by default. Installs a panic hook, once, that calls the one before it.
+    pub fn flush_on_panic(mut self, flush: bool) -> Self {
+        self.flush_on_panic = flush;
+        self
+    }
+
+    /// Creates the file, or empties the one that is there, and starts recording.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`].
+    #[track_caller]
+    pub fn create(self, path: impl AsRef<Path>) -> Result<Session, Error> {
+        let opened = Location::caller();
+        // Before the file is touched: it could be the other session's.
+        refuse_second(opened)?;
+        let path = path.as_ref();
+        let sink = FileSink::create(path).map_err(ErrorKind::Create)?;
+        self.start(Box::new(sink), Some(path), opened)
+    }
+
+    /// Starts recording into any sink.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`] but [`ErrorKind::Create`].
+    #[track_caller]
+    pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
+        self.start(Box::new(sink), None, Location::caller())
+    }
+
+    fn start(
+        self,
+        sink: Box<dyn Sink>,
+        path: Option<&Path>,
+        opened: &'static Location<'static>,
+    ) -> Result<Session, Error> {
+        let clock = clock::prepare();
+        exit::prepare();
+        let categories = std::env::var("NOVATRACE_CATEGORIES").ok().or(self.categories);
+        let filter = Filter::new(categories.as_deref().unwrap_or_default());
+        // Held until the session is in its place, so that of two calls one is refused.
+        let mut registry = registry();
+        if let Some(first) = registry.session() {
+            return Err(already_open(first));
+        }
+        let link = Link::start(self.config, sink, path.map(Path::to_owned))?;
+        let live = Arc::new(Live {
+            link,
+            overflow: self.overflow,
+            capacity_bytes: self.capacity_bytes,
+            opened,
+            late: AtomicU64::new(0),
+        });
+        registry.set_session(Some((Arc::clone(&live), filter)));
+        drop(registry);
+        if self.flush_on_panic {
+            exit::hook_panics();
+        }
+        Ok(Session { live, clock })
+    }
+}
+
+fn refuse_second(_: &Location<'_>) -> Result<(), Error> {
+    match registry().session() {
+        Some(first) => Err(already_open(first)),
+        None => Ok(()),
+    }
+}
+
+fn already_open(first: &Live) -> Error {
+    ErrorKind::AlreadyOpen { first: first.opened.to_string() }.into()
+}
+
+/// A live recording. While it is there, `trace!` and its kind record; [`close`](Self::close) ends
+/// it, and so does dropping it, without a word about what went wrong.
+///
+/// Spans that are open when it ends are shown up to that moment.
+#[must_use = "recording ends when the session is dropped"]
+pub struct Session {
+    live: Arc<Live>,
+    clock: ClockSource,
+}
+
+/// What became of a session's events, from [`Session::close`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Report {
+    /// Spans, instants and counter samples that are in the trace.
+    pub events: u64,
+    /// Events that found no room in their thread's buffer, that were nested too deeply to be shown
+    /// (500 spans), or whose thread was all but gone.
+    pub lost: u64,
+    /// Events that were recorded but are not with the sink, since it had failed.
+    pub dropped: u64,
+    /// Which threads lost events, as far as they did.
+    pub losses: Vec<Loss>,
+    /// Spans that were still open.
+    pub left_open: u64,
+    /// Threads that recorded anything.
+    pub threads: u64,
+    /// Extra lanes that were needed for spans of one track that overlap.
+    pub lanes: u64,
+    /// Packets handed to the sink.
+    pub packets: u64,
+    /// Bytes handed to the sink.
+    pub bytes: u64,
+}
+
+impl Session {
+    /// For categories, capacity, and other choices.
+    pub fn builder() -> SessionBuilder {
+        SessionBuilder::default()
+    }
+
+    /// Where this session's times come from.
+    #[must_use]
+    pub fn clock(&self) -> ClockSource {
+        self.clock
+    }
+
+    /// Changes which categories are recorded, from the next event on; see
+    /// [`SessionBuilder::categories`].
+    pub fn set_categories(&self, globs: &str) {
+        registry().set_filter(&self.live, Filter::new(globs));
+    }
+
+    /// Waits until everything that was recorded before this call is with the sink.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of the sink or the worker, also if it lies further back.
+    pub fn flush(&self) -> Result<(), Error> {
+        self.live.link.flush()
+    }
+
+    /// Ends the recording and completes the file.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that went wrong. The file is as complete as can be all the same.
+    pub fn close(self) -> Result<Report, Error> {
+        let outcome = self.end();
+        let live = Arc::clone(&self.live);
+        drop(self);
+        let stats = outcome?;
+        let (threads, losses) = live.link.thread_report();
+        let late = live.late.load(Ordering::Relaxed);
+        Ok(Report {
+            events: stats.events,
+            lost: stats.lost + late,
+            dropped: stats.dropped,
+            losses,
+            left_open: stats.left_open,
+            threads,
+            lanes: stats.lanes,
+            packets: stats.packets,
+            bytes: stats.bytes,
+        })
+    }
+
+    fn end(&self) -> Result<crate::Stats, Error> {
+        end(&self.live)
+    }
+}
+
+/// Ends the session, if it has not ended yet.
+pub(super) fn end(live: &Arc<Live>) -> Result<crate::Stats, Error> {
+    {
+        let mut registry = registry();
+        if registry.session().is_some_and(|current| Arc::ptr_eq(current, live)) {
+            registry.set_session(None);
+        }
+    }
+    live.link.finish()
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // There is nobody to tell; `close` is the way to know.
+        let _ = self.end();
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let opened = self.live.opened.to_string();
+        f.debug_struct("Session").field("opened", &opened).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,95 @@
+//! The memory of a ring: taken from the operating system as it is touched, and given back whole. An
+//! allocator would fill it with zeros, word by word, once it has recycled a block.
+#![expect(unsafe_code, reason = "mapped memory")]
+
+use std::cell::UnsafeCell;
+use std::ops::Deref;
+
+/// Words that are zero until they are written.
+pub(super) struct Words(platform::Words);
+
+impl Words {
+    /// So many words.
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for them.
+    pub(super) fn new(words: usize) -> Self {
+        Self(platform::Words::new(words))
+    }
+}
+
+impl Deref for Words {
+    type Target = [UnsafeCell<u64>];
+
+    #[inline(always)]
+    fn deref(&self) -> &[UnsafeCell<u64>] {
+        &self.0
+    }
+}
+
+#[cfg(unix)]
+mod platform {
+    use std::cell::UnsafeCell;
+    use std::ops::Deref;
+    use std::ptr::{self, NonNull};
+
+    pub(super) struct Words {
+        first: NonNull<UnsafeCell<u64>>,
+        len: usize,
+    }
+
+    impl Words {
+        pub(super) fn new(len: usize) -> Self {
+            let bytes = len.checked_mul(8).expect("a ring that fits the address space");
+            let protection = libc::PROT_READ | libc::PROT_WRITE;
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+            // SAFETY: a new mapping that is no file's and lies nowhere in particular.
+            let first = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+            assert!(first != libc::MAP_FAILED, "no memory for a ring of {bytes} bytes");
+            let first = NonNull::new(first.cast()).expect("a mapping is never at address 0");
+            Self { first, len }
+        }
+    }
+
+    impl Deref for Words {
+        type Target = [UnsafeCell<u64>];
+
+        #[inline(always)]
+        fn deref(&self) -> &[UnsafeCell<u64>] {
+            // SAFETY: the mapping has `len` words, all zero or written since, and lives as long as
+            // this; it is aligned to a page.
+            unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
+        }
+    }
+
+    impl Drop for Words {
+        fn drop(&mut self) {
+            // SAFETY: the mapping that `new` made, to which nobody has a reference any more.
+            unsafe { libc::munmap(self.first.as_ptr().cast(), self.len * 8) };
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod platform {
+    use std::cell::UnsafeCell;
+    use std::ops::Deref;
+
+    pub(super) struct Words(Box<[UnsafeCell<u64>]>);
+
+    impl Words {
+        pub(super) fn new(len: usize) -> Self {
+            Self((0..len).map(|_| UnsafeCell::new(0)).collect())
+        }
+    }
+
+    impl Deref for Words {
+        type Target = [UnsafeCell<u64>];
+
+        #[inline(always)]
+        fn deref(&self) -> &[UnsafeCell<u64>] {
+            &self.0
+        }
+    }
+}

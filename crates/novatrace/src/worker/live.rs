@@ -1,0 +1,525 @@
+//! What live threads recorded on their own tracks: already in order, so that it goes straight from the
+//! ring into packets. Belongs here: threads' sequences, open spans, and the clock's snapshots. Does
+//! not: events of rows, which take the generator's way once their times are known.
+//!
+//! A pass over the rings first looks up to where each has been published, then reads the clocks, and
+//! then takes what was published: the reading is later than whatever is taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use novatrace_core::header;
+use novatrace_core::{
+    ClockId, EventBody, EventType, Gap, Piece, ProcessDescriptor, Scalar, Sequence, SequenceId,
+    Text, ThreadDescriptor, Timestamps, TrackDescriptor, TrackKind, TrackUuid,
+};
+
+use super::decode::{Place, Said};
+use super::forms::Form;
+use super::run::Worker;
+use super::threads::{Loss, NewThread, ThreadLink};
+use crate::profile::{Clock, SiteNames, Timeline, site_names_from};
+use crate::record::{Drain, Kind, LIVE_HEAD_WORDS, TICKS};
+
+/// The trace processor drops slices deeper than 512.
+const MAX_DEPTH: usize = 500;
+/// How often all clocks are read together.
+const SNAPSHOT_EVERY: Duration = Duration::from_secs(2);
+/// The first sequence of a thread; the ones before belong to rows.
+const FIRST_SEQUENCE: u32 = 32;
+
+/// A live session's threads, call sites and clock.
+#[derive(Debug)]
+pub(super) struct Live {
+    threads: Vec<Thread>,
+    timeline: Timeline,
+    sites: Vec<Site>,
+    process: TrackUuid,
+    /// Numbers of sequences whose threads are over.
+    free_sequences: Vec<u32>,
+    next_sequence: u32,
+    next_snapshot_ns: u64,
+    next_drain_ns: u64,
+    /// The latest `BOOTTIME` of a snapshot.
+    snapshot_ns: u64,
+    body: Vec<u8>,
+}
+
+/// A call site.
+#[derive(Debug)]
+struct Site {
+    names: SiteNames,
+    /// Name and category, once their numbers are known.
+    lead: Option<Piece>,
+    /// Of the events that come with arguments.
+    form: Option<Form>,
+}
+
+#[derive(Debug)]
+struct Thread {
+    drain: Drain,
+    /// Up to where this pass takes records.
+    published: u64,
+    link: Arc<ThreadLink>,
+    book: Book,
+}
+
+/// What is known of a thread's track.
+#[derive(Debug)]
+struct Book {
+    uuid: TrackUuid,
+    sequence: Sequence,
+    /// By call site, whether the sequence knows its texts.
+    known: Vec<bool>,
+    /// Open spans, outermost first; `None` for one that has ended while a later one was open.
+    open: Vec<Option<Piece>>,
+    name: Box<str>,
+    lost: u64,
+}
+
+impl Live {
+    pub(super) fn new(process: TrackUuid) -> Self {
+        let timeline = Timeline::start();
+        Self {
+            next_snapshot_ns: 0,
+            next_drain_ns: timeline.now_ns(),
+            snapshot_ns: 0,
+            threads: Vec::new(),
+            timeline,
+            sites: Vec::new(),
+            process,
+            free_sequences: Vec::new(),
+            next_sequence: FIRST_SEQUENCE,
+            body: Vec::new(),
+        }
+    }
+
+    /// When a sequence may start: before what is still to be written, as far as can be, but not before
+    /// a clock was read last, since a clock that steps back is refused.
+    pub(super) fn start_ns(&self) -> u64 {
+        self.timeline.earliest_ns().max(self.snapshot_ns)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.threads.iter().all(|thread| thread.drain.is_empty())
+    }
+
+    pub(super) fn begin_close(&self) {
+        for thread in &self.threads {
+            thread.drain.begin_close();
+            thread.link.begin_close();
+        }
+    }
+
+    pub(super) fn finish_close(&self) {
+        for thread in &self.threads {
+            thread.drain.finish_close();
+            thread.link.finish_close();
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Writes which process this is, before anything else of a live session.
+    pub(super) fn start_live(&mut self) {
+        let Some(live) = &self.live else { return };
+        let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+        let path = std::env::current_exe().unwrap_or_default();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let process = TrackDescriptor {
+            kind: TrackKind::Process(ProcessDescriptor { pid, name: &name }),
+            ..TrackDescriptor::plain(live.process, &name)
+        };
+        self.snapshot();
+        self.sequences[0].descriptor(&mut self.out.batch, &process);
+        self.out.packet();
+    }
+
+    /// What all clocks show: so that the trace can be laid beside others, and the time of day be told.
+    fn snapshot(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        let boot = Clock::Boot.now_ns();
+        let readings = [
+            (ClockId::BOOTTIME, boot),
+            (ClockId::MONOTONIC, Clock::Monotonic.now_ns()),
+            (ClockId::REALTIME, Clock::Real.now_ns()),
+        ];
+        live.snapshot_ns = boot;
+        live.next_snapshot_ns = boot + u64::try_from(SNAPSHOT_EVERY.as_nanos()).unwrap_or(u64::MAX);
+        header::clock_snapshot(&mut self.out.batch, &readings);
+        self.out.packet();
+    }
+
+    /// Adds threads that have begun to record.
+    pub(super) fn new_threads(&mut self) {
+        for new in self.link.new_threads() {
+            self.add_thread(new);
+        }
+    }
+
+    fn add_thread(&mut self, NewThread { drain, thread }: NewThread) {
+        let uuid = self.described.next_uuid();
+        let Some(live) = &mut self.live else { return };
+        let number = live.free_sequences.pop().unwrap_or_else(|| {
+            live.next_sequence += 1;
+            live.next_sequence - 1
+        });
+        let id = SequenceId::new(number).expect("from FIRST_SEQUENCE on");
+        let mut sequence = Sequence::new(id, Timestamps::Incremental);
+        let out = &mut self.out;
+        sequence.start_at(&mut out.batch, live.start_ns(), Some(uuid), Gap::None);
+        out.packet();
+        let book = Book {
+            uuid,
+            sequence,
+            known: Vec::new(),
+            open: Vec::new(),
+            name: thread.name.clone(),
+            lost: 0,
+        };
+        let mut thread = Thread { drain, published: 0, link: thread, book };
+        thread.describe(&mut out.batch);
+        out.packet();
+        live.threads.push(thread);
+    }
+
+    /// Takes what live threads have recorded. Returns whether there was anything.
+    pub(super) fn take_live(&mut self) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        for thread in &mut live.threads {
+            thread.published = thread.drain.published();
+        }
+        live.timeline.advance();
+        let now = live.timeline.now_ns();
+        let is_time_for_snapshot = now >= live.next_snapshot_ns;
+        let mut threads = std::mem::take(&mut live.threads);
+        let mut progress = false;
+        let mut at = 0;
+        while at < threads.len() {
+            let Thread { drain, book, published, .. } = &mut threads[at];
+            progress |= drain.take(*published, |record| {
+                self.live_record(book, record);
+                true
+            });
+            // Asked first: what was pushed before is then seen, if only by the next pass.
+            let is_over = drain.is_released() && drain.is_empty();
+            if !is_over {
+                at += 1;
+            } else if self.next_ring(&mut threads[at]) {
+                // Taken by the next pass, whose reading of the clocks is later than what is in it.
+                progress = true;
+                at += 1;
+            } else {
+                self.link.give_back(threads.swap_remove(at).drain);
+            }
+        }
+        if is_time_for_snapshot {
+            self.snapshot();
+            for thread in &mut threads {
+                thread.follow_name(&mut self.out);
+            }
+        }
+        if let Some(live) = &mut self.live {
+            // Threads that began meanwhile.
+            threads.append(&mut live.threads);
+            live.threads = threads;
+            if now >= live.next_drain_ns {
+                let every = self.link.config.batch_time.as_nanos();
+                live.next_drain_ns = now + u64::try_from(every).unwrap_or(u64::MAX);
+                self.drain_window();
+            }
+        }
+        progress
+    }
+
+    /// A ring was let go: the thread has another, or is over.
+    fn next_ring(&mut self, thread: &mut Thread) -> bool {
+        thread.book.lost += thread.drain.lost();
+        if let Some(next) = thread.link.next_ring() {
+            thread.drain = next;
+            thread.published = 0;
+            return true;
+        }
+        self.end_thread(thread);
+        false
+    }
+
+    /// The thread is over, or the session is.
+    fn end_thread(&mut self, thread: &mut Thread) {
+        thread.follow_name(&mut self.out);
+        let Some(live) = &mut self.live else { return };
+        let last = thread.book.sequence.last_ns().max(live.timeline.earliest_ns());
+        let open = thread.book.open.drain(..).flatten().count();
+        for _ in 0..open {
+            thread.book.sequence.end(&mut self.out.batch, last, None);
+            self.out.packet();
+        }
+        self.counts.left_open += open as u64;
+        self.counts.lost += thread.book.lost;
+        let loss = (thread.book.lost > 0).then(|| Loss {
+            thread: thread.book.name.to_string(),
+            tid: thread.link.tid,
+            events: thread.book.lost,
+        });
+        self.link.report_thread(loss);
+        live.free_sequences.push(thread.book.sequence.id().get());
+    }
+
+    /// The live session is over, and all rings have been taken. Tells when it ended.
+    pub(super) fn finish_live(&mut self) -> Option<u64> {
+        let Some(live) = &mut self.live else { return None };
+        // Spans that are open end now.
+        live.timeline.advance();
+        let now = live.timeline.now_ns();
+        for mut thread in std::mem::take(&mut live.threads) {
+            thread.book.lost += thread.drain.lost();
+            thread.book.open.retain(Option::is_some);
+            for _ in 0..thread.book.open.len() {
+                thread.book.sequence.end(&mut self.out.batch, now, None);
+                self.out.packet();
+                self.counts.left_open += 1;
+            }
+            thread.book.open.clear();
+            self.end_thread(&mut thread);
+        }
+        self.snapshot();
+        Some(now)
+    }
+
+    #[inline(always)]
+    fn live_record(&mut self, book: &mut Book, record: &[u64]) {
+        let Some((&[head, ticks], _)) = record.split_first_chunk::<LIVE_HEAD_WORDS>() else {
+            return;
+        };
+        let Some(live) = &self.live else { return };
+        let ns = live.timeline.ns(ticks);
+        let number = (head >> 32) as u32;
+        match Kind::of(head) {
+            Some(Kind::LiveEnd) => {
+                book.open.pop();
+                if book.open.len() < MAX_DEPTH {
+                    book.sequence.end(&mut self.out.batch, ns, None);
+                    self.out.end();
+                }
+            }
+            Some(Kind::LiveBegin) => {
+                let lead =
+                    self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::SliceBegin);
+                book.open.push(Some(lead));
+            }
+            Some(Kind::LiveInstant) => {
+                self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::Instant);
+            }
+            Some(kind) => self.other_record(book, kind, number, ns, record),
+            None => {}
+        }
+    }
+
+    /// Writes an event of a call site. Returns what it is called.
+    #[inline(always)]
+    fn said(
+        &mut self,
+        book: &mut Book,
+        site: u32,
+        items: &[u64],
+        ns: u64,
+        event: EventType,
+    ) -> Piece {
+        if event == EventType::SliceBegin && book.open.len() >= MAX_DEPTH {
+            return too_deep(book);
+        }
+        let index = site as usize;
+        if let Some(live) = &mut self.live
+            && book.known.get(index) == Some(&true)
+            && let Some(Site { lead: Some(lead), form, .. }) = live.sites.get(index)
+        {
+            let lead = *lead;
+            if items.is_empty() {
+                book.sequence.named_event(&mut self.out.batch, ns, event, lead);
+                self.counts.events += 1;
+                self.out.event();
+                return lead;
+            }
+            live.body.clear();
+            if let Some(form) = form
+                && self.dictionary.formed_body(
+                    form,
+                    items,
+                    &mut live.body,
+                    &mut Place { sequence: &mut book.sequence, out: &mut self.out },
+                )
+            {
+                book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
+                self.counts.events += 1;
+                self.out.event();
+                return lead;
+            }
+        }
+        self.said_plainly(book, site, items, ns, event)
+    }
+
+    #[inline(never)]
+    fn said_plainly(
+        &mut self,
+        book: &mut Book,
+        site: u32,
+        items: &[u64],
+        ns: u64,
+        event: EventType,
+    ) -> Piece {
+        let index = site as usize;
+        let Some(live) = &mut self.live else { return CONTINUED };
+        if live.sites.len() <= index {
+            let names = site_names_from(live.sites.len());
+            live.sites.extend(names.into_iter().map(|names| Site {
+                names,
+                lead: None,
+                form: None,
+            }));
+        }
+        let Some(site) = live.sites.get_mut(index) else { return CONTINUED };
+        let said = Said { name: site.names.name, category: Some(site.names.category), items };
+        live.body.clear();
+        let mut place = Place { sequence: &mut book.sequence, out: &mut self.out };
+        self.dictionary.plain_body(said, &mut live.body, &mut place);
+        book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
+        self.out.event();
+        self.counts.events += 1;
+        site.lead = self.dictionary.lead(said);
+        if !items.is_empty()
+            && let Some(form) = self.dictionary.form(said)
+        {
+            site.form = Some(form);
+        }
+        if said.name.is_some() {
+            if book.known.len() <= index {
+                book.known.resize(index + 1, false);
+            }
+            book.known[index] = true;
+        }
+        site.lead.unwrap_or(CONTINUED)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_record(&mut self, book: &mut Book, kind: Kind, number: u32, ns: u64, record: &[u64]) {
+        match kind {
+            Kind::LiveEndOuter => self.end_outer(book, number as usize, ns),
+            Kind::Lost => self.lost(book, record.get(2).copied().unwrap_or_default()),
+            Kind::LiveCountInt | Kind::LiveCountDouble => {
+                let bits = record.get(2).copied().unwrap_or_default();
+                self.live_sample(book, number, kind, bits, ns);
+            }
+            Kind::Begin | Kind::End | Kind::Instant | Kind::Slice => self.row_record(record),
+            _ => {}
+        }
+    }
+
+    fn live_sample(&mut self, book: &mut Book, row: u32, kind: Kind, bits: u64, ns: u64) {
+        let Some(track) = self.counter_track(row) else { return };
+        let Some(live) = &mut self.live else { return };
+        live.body.clear();
+        let value = match kind {
+            Kind::LiveCountInt => Scalar::Int(bits.cast_signed()),
+            _ => Scalar::Double(f64::from_bits(bits)),
+        };
+        EventBody::new(&mut live.body).counter(value);
+        let event = EventType::Counter;
+        book.sequence.event(&mut self.out.batch, ns, event, Some(&track), &live.body);
+        self.out.event();
+        self.counts.events += 1;
+    }
+
+    /// An event of a row: as the generator's, once its times are nanoseconds.
+    fn row_record(&mut self, record: &[u64]) {
+        let Some(live) = &self.live else { return };
+        let Some(&[head, _, start, word]) = record.first_chunk::<4>() else { return };
+        let flags = head.to_le_bytes()[1];
+        if flags & TICKS == 0 {
+            return self.record(record);
+        }
+        let start = live.timeline.ns(start);
+        let word = match Kind::of(head) {
+            Some(Kind::Slice) => live.timeline.ns(word),
+            _ => word,
+        };
+        self.record_at(record, start, word);
+    }
+
+    /// A span ends while some that began later are open: they are ended with it, and begun again.
+    fn end_outer(&mut self, book: &mut Book, place: usize, ns: u64) {
+        if place >= book.open.len() {
+            return;
+        }
+        let written = book.open[place..].iter().take(MAX_DEPTH.saturating_sub(place)).flatten();
+        for _ in 0..written.count() {
+            book.sequence.end(&mut self.out.batch, ns, None);
+            self.out.packet();
+        }
+        book.open[place] = None;
+        for lead in book.open[place..].iter().take(MAX_DEPTH.saturating_sub(place)).flatten() {
+            let event = EventType::SliceBegin;
+            if *lead == CONTINUED {
+                let Some(live) = &mut self.live else { return };
+                live.body.clear();
+                EventBody::new(&mut live.body).name(Text::Inline("(continued)"));
+                book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
+            } else {
+                book.sequence.named_event(&mut self.out.batch, ns, event, *lead);
+            }
+            self.out.packet();
+        }
+        while let Some(None) = book.open.last() {
+            book.open.pop();
+        }
+    }
+
+    /// Some events found no room: the trace says so, to programs and to people.
+    fn lost(&mut self, book: &mut Book, events: u64) {
+        let Some(live) = &mut self.live else { return };
+        let ns = live.start_ns();
+        book.sequence.start_at(&mut self.out.batch, ns, Some(book.uuid), Gap::Loss);
+        self.out.packet();
+        book.known.clear();
+        live.body.clear();
+        let mut body = EventBody::new(&mut live.body);
+        body.name(Text::Inline("events lost")).category(Text::Inline("novatrace"));
+        body.annotation(Text::Inline("count"), Scalar::Uint(events));
+        book.sequence.event(&mut self.out.batch, ns, EventType::Instant, None, &live.body);
+        self.out.packet();
+    }
+}
+
+/// Counts a span that the trace processor would drop.
+#[cold]
+fn too_deep(book: &mut Book) -> Piece {
+    book.lost += 1;
+    CONTINUED
+}
+
+/// Stands for a span whose name is not at hand.
+const CONTINUED: Piece = Piece::FLOW;
+
+impl Thread {
+    fn describe(&mut self, out: &mut Vec<u8>) {
+        let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+        let tid = i64::from(self.link.tid);
+        let name = &*self.book.name;
+        let descriptor = TrackDescriptor {
+            kind: TrackKind::Thread(ThreadDescriptor { pid, tid, name }),
+            ..TrackDescriptor::plain(self.book.uuid, name)
+        };
+        self.book.sequence.descriptor(out, &descriptor);
+    }
+
+    /// Writes the thread's name again if it has another by now.
+    fn follow_name(&mut self, out: &mut super::output::Output) {
+        if let Some(name) = self.link.new_name()
+            && *name != *self.book.name
+        {
+            self.book.name = name.into();
+            self.describe(&mut out.batch);
+            out.packet();
+        }
+    }
+}
