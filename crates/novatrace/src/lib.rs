@@ -79,6 +79,7 @@ pub use record::{And, Items};
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
-        AddDebug, AddPlain, AddSerialized, CallSite, InSpan, LazyName, Said, SiteOn, Task, Value,
+        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, Said, SiteOn, Task,
+        Value,
     };
 }

@@ -81,6 +81,11 @@ impl Spill {
         text_item(out, Tag::Text, function);
     }
 
+    /// Adds a word of an item.
+    pub(crate) fn word(&mut self, word: u64) {
+        self.buffer().word(word);
+    }
+
     /// Adds a text.
     pub(crate) fn text(&mut self, label: Label<'_>, text: &str) {
         Item::Text(label, text).write(self.buffer());

@@ -149,9 +149,9 @@ impl<'a, A: Items> Event<'a, A> {
         self
     }
 
-    /// Ties the event to the flow's event before it, in order of time. Of two events on different
-    /// tracks at the very same time either may be taken for the first, and an arrow that
-    /// [ends](Self::flow_end) there may be missing.
+    /// Ties the event to the flow's event before it, in order of time. Of two events at the very same
+    /// time on different tracks, the one recorded first comes first; on one track, the longer slice, since
+    /// the viewer needs that one around the other.
     #[inline(always)]
     pub fn flow(self, flow: FlowId) -> Event<'a, And<'a, A>> {
         self.check(flow).and(Item::Flow(flow.get()))

@@ -71,6 +71,12 @@ impl<A: Items, R: Rest> Said<A, R> {
         Said { items: And { before: self.items, item }, rest: self.rest }
     }
 
+    /// A category beside the call site's.
+    #[inline(always)]
+    pub fn category<'a>(self, category: Name) -> Said<And<'a, A>, R> {
+        self.and(Some(Item::Category(Label::Name(category))))
+    }
+
     /// Anything that is `Serialize`.
     #[inline(always)]
     pub fn serialized<'a, V: Serialize + ?Sized>(

@@ -49,6 +49,10 @@ impl Counter {
         Self { switch: Switch::new(), name, unit, category, bits: AtomicU64::new(0) }
     }
 
+    pub(super) fn is(&self, name: &str, category: &str) -> bool {
+        self.name == name && self.category == category
+    }
+
     #[inline(always)]
     fn row(&'static self) -> Option<u32> {
         if cfg!(feature = "disabled") {

@@ -4,6 +4,7 @@
 mod args;
 mod clock;
 mod counter;
+mod dynamic;
 mod exit;
 mod filter;
 mod flow;
@@ -19,6 +20,7 @@ pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
 pub use clock::ClockSource;
 pub(crate) use clock::{Clock, Timeline};
 pub use counter::Counter;
+pub use dynamic::Fields;
 pub use flow::flow;
 pub use session::{Overflow, Report, Session, SessionBuilder, open};
 pub use site::{CallSite, LazyName, SiteOn};
