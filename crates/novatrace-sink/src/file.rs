@@ -7,6 +7,22 @@ use std::path::{Path, PathBuf};
 use crate::{CreateError, Sink};
 
 /// Writes batches to a file, each with one call of `write`.
+///
+/// What the operating system has taken counts as written: other programs see it at once, and it
+/// outlives this one. It need not be on the disk yet. A network file system or a quota may even refuse
+/// it later, when the file is closed, which nobody is told then; [`sync_on_finish`](Self::sync_on_finish)
+/// waits for the disk, and tells.
+///
+/// ```
+/// use novatrace_sink::{FileSink, Sink};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("run.pftrace");
+/// let mut sink = FileSink::create(&path)?.sync_on_finish();
+/// sink.write(b"whole packets")?;
+/// sink.finish()?; // it is on the disk
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct FileSink {
     file: File,
@@ -15,6 +31,7 @@ pub struct FileSink {
     len: u64,
     /// Whether `len` is a position to cut at: not so for pipes and terminals.
     is_regular: bool,
+    syncs: bool,
 }
 
 impl FileSink {
@@ -39,7 +56,15 @@ impl FileSink {
         let open = OpenOptions::new().write(true).create(true).truncate(true).open(path);
         let file = open.map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
         let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
-        Ok(Self { file, path: path.to_owned(), len: 0, is_regular })
+        Ok(Self { file, path: path.to_owned(), len: 0, is_regular, syncs: false })
+    }
+
+    /// Has [`finish`](Sink::finish) wait until all of the file is on its disk or server, which may
+    /// take seconds, and tell what went wrong there. Pipes and devices are not waited for.
+    #[must_use = "it is this sink that waits"]
+    pub fn sync_on_finish(mut self) -> Self {
+        self.syncs = self.is_regular;
+        self
     }
 
     /// The path as it was given.
@@ -63,7 +88,7 @@ impl Sink for FileSink {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.file.flush()
+        if self.syncs { self.file.sync_data() } else { Ok(()) }
     }
 }
 
@@ -96,5 +121,17 @@ mod tests {
         let mut sink = FileSink::create("/dev/full").expect("always there on Linux");
         let error = sink.write(b"x").expect_err("it is full");
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    }
+
+    /// Files of `/proc` are regular ones that cannot be synced, which shows who tries.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn only_a_sink_that_was_told_to_waits_for_the_disk() {
+        let create = || FileSink::create("/proc/thread-self/comm").expect("a thread has a name");
+        create().finish().expect("nothing is left to do");
+        let error = create().sync_on_finish().finish().expect_err("there is no disk");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        let null = FileSink::create("/dev/null").expect("always there on Linux");
+        null.sync_on_finish().finish().expect("devices are not waited for");
     }
 }

@@ -206,6 +206,7 @@ impl<'a, A: Items> Event<'a, A> {
         self
     }
 
+    /// That the event has a flow, which must be known.
     #[inline(always)]
     fn check(self, flow: FlowId) -> Self {
         let Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault } = self;

@@ -158,6 +158,9 @@ impl TraceGenerator {
     /// Slices still open are dealt with as [`TraceBuilder::open_slices`] says. A second call gives
     /// the same answer.
     ///
+    /// Complete is what the operating system has taken: it may reach the disk later, unless the trace
+    /// is made with [`FileSink::sync_on_finish`](crate::FileSink::sync_on_finish).
+    ///
     /// # Errors
     ///
     /// The first thing that went wrong: the sink's failure, a refused overlap, a fault of the

@@ -135,7 +135,6 @@ pub struct TrackSpan(Option<OpenSpan>);
 
 impl TrackSpan {
     /// A guard of nothing.
-    #[must_use]
     pub const fn none() -> Self {
         Self(None)
     }

@@ -45,17 +45,23 @@ pub(crate) fn push(
     wake: &dyn Fn(),
     record: impl Fill,
 ) -> Result<bool, Closed> {
-    if LAST.get().0 != source.id() && !switch_to(source) {
-        return push_late(source, words, track, wake, record);
-    }
+    let is_late = LAST.get().0 != source.id() && !switch_to(source);
     // SAFETY: `LAST` points to a ring that `RINGS` keeps alive, and is reset before an entry is removed
-    // from this thread's `RINGS`.
+    // from this thread's `RINGS`; or to one that `forget_late` will give up.
     let ring = unsafe { &*LAST.get().1 };
-    // SAFETY: a ring in `RINGS` is pushed to by its thread only.
-    unsafe { ring.push(words, track, wake, record) }
+    // SAFETY: a ring that `LAST` points to is pushed to by its thread only.
+    let pushed = unsafe { ring.push(words, track, wake, record) };
+    if is_late {
+        forget_late();
+    }
+    pushed
 }
 
-/// Makes `LAST` this thread's ring for the trace; false if the thread ends, and its list is gone already.
+/// Makes `LAST` this thread's ring for the trace.
+///
+/// False if the thread ends, and its list is gone already: a record then has a ring to itself, which
+/// [`forget_late`] gives up. Nothing else here may take the record, or even a reference to it: it is
+/// in registers only as long as [`Ring::push`] alone, which is inlined, reads it.
 #[cold]
 #[inline(never)]
 fn switch_to(source: &impl Source) -> bool {
@@ -73,26 +79,17 @@ fn switch_to(source: &impl Source) -> bool {
         rings.push((id, ring));
         last
     });
-    found.is_ok_and(|ring| {
-        LAST.set((id, ring));
-        true
-    })
+    let is_known = found.is_ok();
+    LAST.set((id, found.unwrap_or_else(|_| Arc::into_raw(source.new_ring()))));
+    is_known
 }
 
-/// A record of a thread whose thread-locals are being destroyed has a ring to itself, which the worker
-/// forgets once it has taken it.
+/// Gives up the ring that [`switch_to`] made for one record; the worker forgets it once it has taken it.
 #[cold]
 #[inline(never)]
-fn push_late(
-    source: &impl Source,
-    words: usize,
-    track: u32,
-    wake: &dyn Fn(),
-    record: impl Fill,
-) -> Result<bool, Closed> {
-    let ring = source.new_ring();
-    // SAFETY: nobody else has it.
-    let pushed = unsafe { ring.push(words, track, wake, record) };
+fn forget_late() {
+    let (_, ring) = LAST.replace((0, ptr::null()));
+    // SAFETY: it comes from `Arc::into_raw` in `switch_to`, which nobody else undoes.
+    let ring = unsafe { Arc::from_raw(ring) };
     ring.release();
-    pushed
 }
