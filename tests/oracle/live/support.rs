@@ -66,7 +66,7 @@ impl Sink for Gate {
 /// What `record` records into a gate.
 #[track_caller]
 pub(crate) fn recording_into(
-    gate: Gate,
+    gate: &Gate,
     builder: SessionBuilder,
     record: impl FnOnce(&Session),
 ) -> (Vec<u8>, Report) {
@@ -87,7 +87,7 @@ pub(crate) fn recording_bytes(
 ) -> (Vec<u8>, Report) {
     let gate = Gate::default();
     gate.open();
-    recording_into(gate, builder, record)
+    recording_into(&gate, builder, record)
 }
 
 /// What `record` records, as the trace processor has it; healthy, or the test fails.
