@@ -8,7 +8,8 @@ use novatrace_testkit::{Loaded, Oracle};
 /// There is one session at a time in a process, and tests are threads of one.
 static ONE: Mutex<()> = Mutex::new(());
 
-fn one() -> MutexGuard<'static, ()> {
+#[allow(dead_code, reason = "for tests that open sessions themselves")]
+pub(crate) fn one() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -80,6 +81,7 @@ pub(crate) fn recording_into(
 }
 
 /// What `record` records.
+#[allow(dead_code, reason = "not every test reads all that is recorded")]
 #[track_caller]
 pub(crate) fn recording_bytes(
     builder: SessionBuilder,
@@ -91,6 +93,7 @@ pub(crate) fn recording_bytes(
 }
 
 /// What `record` records, as the trace processor has it; healthy, or the test fails.
+#[allow(dead_code, reason = "not every test reads all that is recorded")]
 #[track_caller]
 pub(crate) fn recording(
     oracle: &Oracle,
@@ -102,6 +105,7 @@ pub(crate) fn recording(
 }
 
 /// The trace that these bytes are; healthy, or the test fails.
+#[allow(dead_code, reason = "not every test reads all that is recorded")]
 #[track_caller]
 pub(crate) fn read(oracle: &Oracle, bytes: &[u8]) -> Loaded {
     let loaded = oracle.load_bytes(bytes).expect("the trace processor takes it");
