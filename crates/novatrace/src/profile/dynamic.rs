@@ -98,7 +98,9 @@ impl Rest for &[u64] {
 
     fn into_spill(self) -> Spill {
         let mut spill = Spill::new();
-        self.iter().for_each(|&word| spill.word(word));
+        for &word in self.iter() {
+            spill.word(word);
+        }
         spill
     }
 }
