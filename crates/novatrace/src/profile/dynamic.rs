@@ -98,7 +98,7 @@ impl Rest for &[u64] {
 
     fn into_spill(self) -> Spill {
         let mut spill = Spill::new();
-        for &word in self.iter() {
+        for &word in self {
             spill.word(word);
         }
         spill
