@@ -308,11 +308,13 @@ fn submit(
     let flow = event.flow.map(|flow| flows[flow]);
     match event.what {
         What::Slice { start, end, by_handle } => {
-            let slice = track.duration(start, end - start, &name);
-            let slice = slice.categories(category.as_deref()).args(&event.args).flows(flow);
             if by_handle {
-                open.push((at, end, slice.begin().expect("possible")));
+                let slice = track.slice(start, &name).categories(category.as_deref());
+                let slice = slice.args(&event.args).flows(flow).begin().expect("possible");
+                open.push((at, end, slice));
             } else {
+                let slice = track.duration(start, end - start, &name);
+                let slice = slice.categories(category.as_deref()).args(&event.args).flows(flow);
                 slice.emit().expect("possible");
             }
         }

@@ -58,8 +58,8 @@ pub use error::{Error, ErrorKind};
 pub use novatrace_macros::{trace_func, trace_func_args};
 
 pub use generator::{
-    Attribute, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack,
-    OpenSlice, OpenSlices, Overlap, TraceBuilder, TraceGenerator, Unit,
+    Attribute, Complete, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack,
+    Open, OpenSlice, OpenSlices, Overlap, TraceBuilder, TraceGenerator, Unit,
 };
 pub use name::{Label, Name};
 pub use novatrace_core::Limits;

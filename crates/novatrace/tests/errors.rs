@@ -264,7 +264,7 @@ fn an_unknown_flow_is_named_and_no_flow_of_the_event_is_recorded() {
     assert_eq!(message(track.duration(0, 1, "a").flow_end(foreign).emit()), expected);
     assert_eq!(message(track.duration(0, 1, "a").flows([known, foreign]).emit()), expected);
     assert_eq!(message(track.duration(0, 1, "a").flows_end([foreign]).emit()), expected);
-    assert_eq!(message(track.duration(0, 1, "a").flow(foreign).begin()), expected);
+    assert_eq!(message(track.slice(0, "a").flow(foreign).begin()), expected);
     assert_eq!(here.finish().expect("memory takes all").events, 0);
 }
 

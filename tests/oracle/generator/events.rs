@@ -16,8 +16,7 @@ fn slices_end_by_their_handles_in_any_order() {
         // The outer one is told first, but ends last.
         outer.end(40).expect("after its begin");
         inner.end(20).expect("after its begin");
-        // The length that `duration` was given gives way.
-        let later = track.duration(40, 1, "later").begin().expect("recordable");
+        let later = track.slice(40, "later").begin().expect("recordable");
         later.end(60).expect("after its begin");
     });
     assert_eq!(

@@ -16,24 +16,56 @@ use crate::record::{
 use crate::time::TimeFault;
 use crate::value::{self, Spill, ValueError};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+/// Of an [`Event`] that says all there is: a slice of some length or an instant, to be
+/// [emitted](Event::emit).
+#[derive(Debug, Clone, Copy)]
+pub struct Complete {
+    kind: Kind,
+    end_ns: u64,
+}
+
+/// Of an [`Event`] that is a slice whose end is not known yet, to be [begun](Event::begin).
+#[derive(Debug, Clone, Copy)]
+pub struct Open(());
+
+/// As messages call it.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
     Slice,
     Instant,
 }
 
-/// A slice or instant that is being described; recorded by [`emit`](Self::emit) (or
-/// [`begin`](Self::begin)).
+/// A slice or instant that is being described; recorded by [`emit`](Self::emit) if it is
+/// [`Complete`], by [`begin`](Self::begin) if it is [`Open`].
 ///
 /// Its type grows with each category, number and flow it is given: they stay where the caller has
 /// them, and go from there into the ring. In a loop, or to pass an event on, give a list or a map
 /// to [`arg`](Self::arg) or [`args`](Self::args) instead.
-#[must_use = "an event is recorded by `emit`"]
-pub struct Event<'a, A> {
+///
+/// A slice without an end cannot be emitted, and what has an end, or is a point, cannot be begun:
+///
+/// ```compile_fail,E0599
+/// # fn f(engine: &novatrace::NormalTrack) {
+/// engine.slice(10, "gemm").emit();
+/// # }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # fn f(engine: &novatrace::NormalTrack) {
+/// engine.duration(10, 5, "gemm").begin();
+/// # }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # fn f(engine: &novatrace::NormalTrack) {
+/// engine.instant(10, "tick").begin();
+/// # }
+/// ```
+#[must_use = "an event is recorded by `emit`, or by `begin` if its end is not known"]
+pub struct Event<'a, S, A> {
     row: &'a Row,
-    kind: Kind,
+    state: S,
     start: u64,
-    end: u64,
     flags: u8,
     name: Label<'a>,
     items: A,
@@ -50,34 +82,54 @@ enum Fault {
     Argument(Box<(String, ValueError)>),
 }
 
-impl<'a> Event<'a, ()> {
+impl<'a> Event<'a, Complete, ()> {
+    /// A slice from one time to another.
     #[inline(always)]
-    pub(crate) fn new(
+    pub(crate) fn slice(
         row: &'a Row,
-        kind: Kind,
         times: Result<(u64, u64), TimeFault>,
         name: Label<'a>,
     ) -> Self {
-        let (start, end, fault) = match times {
+        let (start, end_ns, fault) = match times {
             Ok((start, end)) => (start, end, None),
             Err(fault) => (0, 0, Some(Fault::Time(fault))),
         };
-        Self {
-            row,
-            kind,
-            start,
-            end,
-            flags: 0,
-            name,
-            items: (),
-            spill: Spill::new(),
-            is_spilled: false,
-            fault,
-        }
+        Self::new(row, Complete { kind: Kind::Slice, end_ns }, start, fault, name)
+    }
+
+    #[inline(always)]
+    pub(crate) fn instant(row: &'a Row, time: Result<u64, TimeFault>, name: Label<'a>) -> Self {
+        let (start, fault) = time_or_fault(time);
+        Self::new(row, Complete { kind: Kind::Instant, end_ns: start }, start, fault, name)
     }
 }
 
-impl<'a, A: Items> Event<'a, A> {
+impl<'a> Event<'a, Open, ()> {
+    /// A slice whose end is not known.
+    #[inline(always)]
+    pub(crate) fn open(row: &'a Row, start: Result<u64, TimeFault>, name: Label<'a>) -> Self {
+        let (start, fault) = time_or_fault(start);
+        Self::new(row, Open(()), start, fault, name)
+    }
+}
+
+#[inline(always)]
+fn time_or_fault(time: Result<u64, TimeFault>) -> (u64, Option<Fault>) {
+    match time {
+        Ok(time) => (time, None),
+        Err(fault) => (0, Some(Fault::Time(fault))),
+    }
+}
+
+impl<'a, S> Event<'a, S, ()> {
+    #[inline(always)]
+    fn new(row: &'a Row, state: S, start: u64, fault: Option<Fault>, name: Label<'a>) -> Self {
+        let (spill, is_spilled) = (Spill::new(), false);
+        Self { row, state, start, flags: 0, name, items: (), spill, is_spilled, fault }
+    }
+}
+
+impl<'a, S, A: Items> Event<'a, S, A> {
     /// Adds an item after all before it: once there are some in the spill, which is written last, it
     /// goes there too.
     ///
@@ -85,16 +137,16 @@ impl<'a, A: Items> Event<'a, A> {
     /// handed on by value: of an event that never has an address, everything but the times and
     /// numbers is known at compile time.
     #[inline(always)]
-    fn and(self, item: Item<'a>) -> Event<'a, And<'a, A>> {
-        let Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault } = self;
+    fn and(self, item: Item<'a>) -> Event<'a, S, And<'a, A>> {
+        let Self { row, state, start, flags, name, items, spill, is_spilled, fault } = self;
         let (spill, item) = if is_spilled { (spill.with(item), None) } else { (spill, Some(item)) };
         let items = And { before: items, item };
-        Event { row, kind, start, end, flags, name, items, spill, is_spilled, fault }
+        Event { row, state, start, flags, name, items, spill, is_spilled, fault }
     }
 
     /// A category to filter by; may be given several times.
     #[inline(always)]
-    pub fn category(mut self, category: impl Into<Label<'a>>) -> Event<'a, And<'a, A>> {
+    pub fn category(mut self, category: impl Into<Label<'a>>) -> Event<'a, S, And<'a, A>> {
         self.flags |= HAS_CATEGORY;
         self.and(Item::Category(category.into()))
     }
@@ -118,7 +170,11 @@ impl<'a, A: Items> Event<'a, A> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[inline(always)]
-    pub fn arg<V: Serialize>(self, key: impl Into<Label<'a>>, value: V) -> Event<'a, And<'a, A>> {
+    pub fn arg<V: Serialize>(
+        self,
+        key: impl Into<Label<'a>>,
+        value: V,
+    ) -> Event<'a, S, And<'a, A>> {
         let key = key.into();
         match value::scalar(&value) {
             Some(scalar) => self.and(Item::Argument(key, scalar)),
@@ -132,11 +188,11 @@ impl<'a, A: Items> Event<'a, A> {
         self,
         write: impl FnOnce(&mut Spill, Limits) -> Result<(), ValueError>,
         key: Label<'a>,
-    ) -> Event<'a, And<'a, A>> {
-        let Self { row, kind, start, end, flags, name, items, spill, is_spilled: _, fault } = self;
+    ) -> Event<'a, S, And<'a, A>> {
+        let Self { row, state, start, flags, name, items, spill, is_spilled: _, fault } = self;
         let (spill, fault) = write_to(spill, fault, row.link.config.limits, write, key);
         let items = And { before: items, item: None };
-        Event { row, kind, start, end, flags, name, items, spill, is_spilled: true, fault }
+        Event { row, state, start, flags, name, items, spill, is_spilled: true, fault }
     }
 
     /// Each field of a struct, or entry of a map, as an argument of its own.
@@ -153,13 +209,13 @@ impl<'a, A: Items> Event<'a, A> {
     /// time on different tracks, the one recorded first comes first; on one track, the longer slice, since
     /// the viewer needs that one around the other.
     #[inline(always)]
-    pub fn flow(self, flow: FlowId) -> Event<'a, And<'a, A>> {
+    pub fn flow(self, flow: FlowId) -> Event<'a, S, And<'a, A>> {
         self.check(flow).and(Item::Flow(flow.get()))
     }
 
     /// As [`flow`](Self::flow), and the flow's last event.
     #[inline(always)]
-    pub fn flow_end(self, flow: FlowId) -> Event<'a, And<'a, A>> {
+    pub fn flow_end(self, flow: FlowId) -> Event<'a, S, And<'a, A>> {
         self.check(flow).and(Item::FlowEnd(flow.get()))
     }
 
@@ -209,10 +265,10 @@ impl<'a, A: Items> Event<'a, A> {
     /// That the event has a flow, which must be known.
     #[inline(always)]
     fn check(self, flow: FlowId) -> Self {
-        let Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault } = self;
+        let Self { row, state, start, flags, name, items, spill, is_spilled, fault } = self;
         let fault = if row.link.flows.knows(flow) { fault } else { unknown_flow(fault, flow) };
         let flags = flags | HAS_FLOW;
-        Self { row, kind, start, end, flags, name, items, spill, is_spilled, fault }
+        Self { row, state, start, flags, name, items, spill, is_spilled, fault }
     }
 
     /// The place in a source file that the event comes from; `line` from 1.
@@ -221,7 +277,9 @@ impl<'a, A: Items> Event<'a, A> {
         self.spill.location(file, function, line);
         self
     }
+}
 
+impl<A: Items> Event<'_, Complete, A> {
     /// Records the event.
     ///
     /// Waits if the thread's ring is full; otherwise a few words are written, and nothing else
@@ -234,46 +292,37 @@ impl<'a, A: Items> Event<'a, A> {
     /// [`ErrorKind::Finished`]. A failure of the sink is not told here but by `flush` and `finish`.
     #[inline(always)]
     pub fn emit(self) -> Result<(), Error> {
-        let kind = match self.kind {
+        let Complete { kind: said, end_ns } = self.state;
+        let kind = match said {
             Kind::Slice => record::Kind::Slice,
             Kind::Instant => record::Kind::Instant,
         };
-        let word = self.end;
-        self.record(kind, word)
+        self.record(said, kind, end_ns)
     }
+}
 
-    /// Begins the slice and leaves it open, instead of recording it as it is: whatever its length
-    /// was said to be, it ends with [`OpenSlice::end`]. An instant cannot be begun, and is taken for
-    /// a slice.
+impl<A: Items> Event<'_, Open, A> {
+    /// Begins the slice, which ends with [`OpenSlice::end`].
     ///
     /// # Errors
     ///
-    /// Those of [`emit`](Self::emit).
+    /// Those of [`emit`](Event::emit).
     pub fn begin(self) -> Result<OpenSlice, Error> {
         let row = self.row;
         let start = self.start;
         let name = self.name.to_string();
         // Refused events must not be remembered as open, so that it is opened only after the record.
         let id = row.link.next_open_id();
-        self.record(record::Kind::Begin, id.0)?;
+        self.record(Kind::Slice, record::Kind::Begin, id.0)?;
         row.link.open_slices().open(row.index, id, start, name.into());
         Ok(OpenSlice::new(row, id, start))
     }
+}
 
+impl<S, A: Items> Event<'_, S, A> {
     #[inline(always)]
-    fn record(self, kind: record::Kind, word: u64) -> Result<(), Error> {
-        let Self {
-            row,
-            kind: said,
-            start,
-            end: _,
-            flags,
-            name,
-            items,
-            spill,
-            is_spilled: _,
-            fault,
-        } = self;
+    fn record(self, said: Kind, kind: record::Kind, word: u64) -> Result<(), Error> {
+        let Self { row, state: _, start, flags, name, items, spill, is_spilled: _, fault } = self;
         if let Some(fault) = fault {
             return Err(refused(row, said, name, fault));
         }
@@ -375,13 +424,12 @@ impl<A: Items> Fill for Record<'_, A> {
     }
 }
 
-impl<A> fmt::Debug for Event<'_, A> {
+impl<S: fmt::Debug, A> fmt::Debug for Event<'_, S, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("kind", &self.kind)
+            .field("state", &self.state)
             .field("name", &self.name)
             .field("start_ns", &self.start)
-            .field("end_ns", &self.end)
             .finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 pub use builder::{Attribute, OpenSlices, Overlap, TraceBuilder};
 pub use counter::{CounterTrack, CounterValue, Unit};
-pub use event::Event;
+pub use event::{Complete, Event, Open};
 pub use flow::FlowId;
 pub(crate) use flow::Flows;
 pub use group::{Group, GroupTrack};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::event::{Event, Kind};
+use super::event::{Complete, Event, Open};
 use super::group::Row;
 use super::open::{NotEnded, OpenId};
 use crate::error::{Error, ErrorKind};
@@ -36,21 +36,29 @@ impl NormalTrack {
         start: T,
         length: T,
         name: impl Into<Label<'a>>,
-    ) -> Event<'a, ()> {
-        Event::new(&self.0, Kind::Slice, T::span(start, length), name.into())
+    ) -> Event<'a, Complete, ()> {
+        Event::slice(&self.0, T::span(start, length), name.into())
     }
 
     /// A point in time. Recorded by [`Event::emit`].
     #[inline(always)]
-    pub fn instant<'a, T: Time>(&'a self, time: T, name: impl Into<Label<'a>>) -> Event<'a, ()> {
-        Event::new(&self.0, Kind::Instant, time.point().map(|ns| (ns, ns)), name.into())
+    pub fn instant<'a, T: Time>(
+        &'a self,
+        time: T,
+        name: impl Into<Label<'a>>,
+    ) -> Event<'a, Complete, ()> {
+        Event::instant(&self.0, time.point(), name.into())
     }
 
     /// A slice whose end is not known yet, with whatever can be said about it already. Begun by
     /// [`Event::begin`].
     #[inline]
-    pub fn slice<'a, T: Time>(&'a self, start: T, name: impl Into<Label<'a>>) -> Event<'a, ()> {
-        Event::new(&self.0, Kind::Slice, time_twice(start), name.into())
+    pub fn slice<'a, T: Time>(
+        &'a self,
+        start: T,
+        name: impl Into<Label<'a>>,
+    ) -> Event<'a, Open, ()> {
+        Event::open(&self.0, start.point(), name.into())
     }
 
     /// Begins a slice whose end is not known yet: [`slice`](Self::slice) with nothing but a name.
@@ -116,10 +124,6 @@ impl NormalTrack {
             format!("the end of a slice on track `{}`", self.name())
         })
     }
-}
-
-fn time_twice<T: Time>(start: T) -> Result<(u64, u64), crate::time::TimeFault> {
-    start.point().map(|ns| (ns, ns))
 }
 
 impl fmt::Debug for NormalTrack {

@@ -1,180 +1,21 @@
-//! Arguments: from anything that is `serde::Serialize` to scalars and tokens. Does not belong here:
-//! how they are encoded in a packet.
-//!
-//! A scalar stays in the caller's registers. Anything with parts, and texts, are written as tokens
-//! (see [`crate::record`]) into a buffer that the thread keeps for its next event.
+//! Everything else: values as tokens.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt;
 
-use novatrace_core::{Budget, Limits, Scalar};
-use serde::ser::{
-    self, Impossible, Serialize, SerializeMap, SerializeSeq, SerializeStruct, Serializer,
-};
+use novatrace_core::{Budget, Scalar};
+use serde::ser::{self, Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use crate::name::{Label, Name};
-use crate::record::{self, Item, Tag, Writer, key, text_item};
-
-/// An address, shown in hexadecimal.
-///
-/// ```
-/// # use novatrace::Pointer;
-/// let buffer = [0u8; 4];
-/// let shown = Pointer::from(buffer.as_ptr());
-/// # let _ = shown;
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pointer(pub u64);
-
-impl<T> From<*const T> for Pointer {
-    fn from(pointer: *const T) -> Self {
-        Self(pointer.addr() as u64)
-    }
-}
-
-/// Tells [`Pointer`] apart from the integer inside it.
-const POINTER: &str = "$novatrace::Pointer";
-
-impl Serialize for Pointer {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_struct(POINTER, &self.0)
-    }
-}
-
-impl Serialize for Name {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
+use super::scalar::{NotScalar, ScalarOnly, scalars};
+use super::{POINTER, ValueError};
+use crate::name::Name;
+use crate::record::{self, Tag, Writer, text_item};
 
 thread_local! {
-    static SPARE: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
     /// Field and variant names by address: they are `'static`, so that an address means one text.
     static STATIC_NAMES: RefCell<HashMap<(usize, usize), Name, foldhash::fast::FixedState>> =
         const { RefCell::new(HashMap::with_hasher(foldhash::fast::FixedState::with_seed(7))) };
-}
-
-/// The tokens of one event's arguments; empty, and free, for events without any.
-#[derive(Debug, Default)]
-pub struct Spill(Vec<u64>);
-
-/// A buffer that one huge event has grown is not kept.
-const MAX_SPARE_WORDS: usize = 1 << 17;
-
-impl Spill {
-    #[inline]
-    pub(crate) const fn new() -> Self {
-        Self(Vec::new())
-    }
-
-    #[inline]
-    pub(crate) fn words(&self) -> &[u64] {
-        &self.0
-    }
-
-    /// Adds a place in a source file.
-    pub(crate) fn location(&mut self, file: &str, function: &str, line: u32) {
-        let out = self.buffer();
-        out.word(Tag::Location.head(0, line));
-        text_item(out, Tag::Text, file);
-        text_item(out, Tag::Text, function);
-    }
-
-    /// Adds a word of an item.
-    pub(crate) fn word(&mut self, word: u64) {
-        self.buffer().word(word);
-    }
-
-    /// Adds a text.
-    pub(crate) fn text(&mut self, label: Label<'_>, text: &str) {
-        Item::Text(label, text).write(self.buffer());
-    }
-
-    /// Adds an item that its event's type has no place for.
-    pub(crate) fn item(&mut self, item: Item<'_>) {
-        item.write(self.buffer());
-    }
-
-    /// With an item more.
-    #[inline(never)]
-    pub(crate) fn with(mut self, item: Item<'_>) -> Self {
-        self.item(item);
-        self
-    }
-
-    fn buffer(&mut self) -> &mut Vec<u64> {
-        if self.0.capacity() == 0 {
-            self.0 = SPARE.try_with(Cell::take).unwrap_or_default();
-        }
-        &mut self.0
-    }
-}
-
-impl Drop for Spill {
-    #[inline(always)]
-    fn drop(&mut self) {
-        if self.0.capacity() != 0 {
-            give_back(std::mem::take(&mut self.0));
-        }
-    }
-}
-
-#[inline(never)]
-fn give_back(mut buffer: Vec<u64>) {
-    if buffer.capacity() <= MAX_SPARE_WORDS {
-        buffer.clear();
-        // Without thread-locals the buffer is just freed.
-        let _ = SPARE.try_with(|spare| spare.set(buffer));
-    }
-}
-
-/// What a `Serialize` said was wrong.
-#[derive(Debug)]
-pub(crate) struct ValueError(String);
-
-impl fmt::Display for ValueError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for ValueError {}
-
-impl ser::Error for ValueError {
-    fn custom<T: fmt::Display>(message: T) -> Self {
-        Self(message.to_string())
-    }
-}
-
-/// The value, if it is a number or a boolean.
-#[inline(always)]
-pub(crate) fn scalar<V: Serialize + ?Sized>(value: &V) -> Option<Scalar> {
-    value.serialize(ScalarOnly).ok()
-}
-
-/// Writes any value as an argument.
-pub(crate) fn parts<V: Serialize + ?Sized>(
-    spill: &mut Spill,
-    limits: Limits,
-    label: Label<'_>,
-    value: &V,
-) -> Result<(), ValueError> {
-    let out = spill.buffer();
-    let key = key(out, label);
-    let depth_left = limits.depth.min(Limits::MAX_DEPTH);
-    value.serialize(Tokens { out, key, items: limits.items, depth_left, top: false })
-}
-
-/// Writes each field of a struct, or entry of a map, as an argument of its own.
-pub(crate) fn fields<V: Serialize + ?Sized>(
-    spill: &mut Spill,
-    limits: Limits,
-    value: &V,
-) -> Result<(), ValueError> {
-    let out = spill.buffer();
-    let depth_left = limits.depth.min(Limits::MAX_DEPTH);
-    value.serialize(Tokens { out, key: 0, items: limits.items, depth_left, top: true })
 }
 
 fn static_name(text: &'static str) -> u32 {
@@ -190,158 +31,15 @@ fn static_name(text: &'static str) -> u32 {
     cached.unwrap_or_else(|_| Name::new(text)).id()
 }
 
-/// The answer to everything that is not a scalar.
-#[derive(Debug)]
-struct NotScalar;
-
-impl fmt::Display for NotScalar {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a scalar")
-    }
-}
-
-impl std::error::Error for NotScalar {}
-
-impl ser::Error for NotScalar {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
-}
-
-struct ScalarOnly;
-
-macro_rules! scalars {
-    ($($method:ident($type:ty) |$this:pat_param, $value:pat_param| $scalar:expr;)*) => {$(
-        #[inline(always)]
-        fn $method(self, value: $type) -> Result<Self::Ok, Self::Error> {
-            let ($this, $value) = (self, value);
-            $scalar
-        }
-    )*};
-}
-
-impl Serializer for ScalarOnly {
-    type Ok = Scalar;
-    type Error = NotScalar;
-    type SerializeSeq = Impossible<Scalar, NotScalar>;
-    type SerializeTuple = Impossible<Scalar, NotScalar>;
-    type SerializeTupleStruct = Impossible<Scalar, NotScalar>;
-    type SerializeTupleVariant = Impossible<Scalar, NotScalar>;
-    type SerializeMap = Impossible<Scalar, NotScalar>;
-    type SerializeStruct = Impossible<Scalar, NotScalar>;
-    type SerializeStructVariant = Impossible<Scalar, NotScalar>;
-
-    scalars! {
-        serialize_bool(bool) |_, value| Ok(Scalar::Bool(value));
-        serialize_i8(i8) |_, value| Ok(Scalar::Int(value.into()));
-        serialize_i16(i16) |_, value| Ok(Scalar::Int(value.into()));
-        serialize_i32(i32) |_, value| Ok(Scalar::Int(value.into()));
-        serialize_i64(i64) |_, value| Ok(Scalar::Int(value));
-        serialize_i128(i128) |_, value| i64::try_from(value).map(Scalar::Int).map_err(|_| NotScalar);
-        serialize_u8(u8) |_, value| Ok(Scalar::Uint(value.into()));
-        serialize_u16(u16) |_, value| Ok(Scalar::Uint(value.into()));
-        serialize_u32(u32) |_, value| Ok(Scalar::Uint(value.into()));
-        serialize_u64(u64) |_, value| Ok(Scalar::Uint(value));
-        serialize_u128(u128) |_, value| u64::try_from(value).map(Scalar::Uint).map_err(|_| NotScalar);
-        serialize_f32(f32) |_, value| Ok(Scalar::Double(value.into()));
-        serialize_f64(f64) |_, value| Ok(Scalar::Double(value));
-        serialize_char(char) |_, _| Err(NotScalar);
-        serialize_str(&str) |_, _| Err(NotScalar);
-        serialize_bytes(&[u8]) |_, _| Err(NotScalar);
-        serialize_unit_struct(&'static str) |_, _| Err(NotScalar);
-    }
-
-    fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_tuple(self, _: usize) -> Result<Self::SerializeTuple, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_map(self, _: Option<usize>) -> Result<Self::SerializeMap, NotScalar> {
-        Err(NotScalar)
-    }
-
-    fn serialize_none(self) -> Result<Scalar, NotScalar> {
-        Err(NotScalar)
-    }
-    #[inline]
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<Scalar, NotScalar> {
-        value.serialize(self)
-    }
-    fn serialize_unit(self) -> Result<Scalar, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-    ) -> Result<Scalar, NotScalar> {
-        Err(NotScalar)
-    }
-    #[inline]
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<Scalar, NotScalar> {
-        match value.serialize(self)? {
-            Scalar::Uint(value) if name == POINTER => Ok(Scalar::Pointer(value)),
-            scalar => Ok(scalar),
-        }
-    }
-    fn serialize_newtype_variant<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: &T,
-    ) -> Result<Scalar, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_tuple_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleStruct, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_tuple_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeTupleVariant, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_struct(
-        self,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStruct, NotScalar> {
-        Err(NotScalar)
-    }
-    fn serialize_struct_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        _: &'static str,
-        _: usize,
-    ) -> Result<Self::SerializeStructVariant, NotScalar> {
-        Err(NotScalar)
-    }
-}
-
 /// Writes one value as tokens.
-struct Tokens<'a> {
-    out: &'a mut Vec<u64>,
+pub(super) struct Tokens<'a> {
+    pub(super) out: &'a mut Vec<u64>,
     /// The value's key as a name's id, or 0: there is none, or it has been written as a text.
-    key: u32,
-    items: usize,
-    depth_left: usize,
+    pub(super) key: u32,
+    pub(super) items: usize,
+    pub(super) depth_left: usize,
     /// The value's fields are arguments of their own; it is no container itself.
-    top: bool,
+    pub(super) top: bool,
 }
 
 impl<'a> Tokens<'a> {
@@ -534,7 +232,7 @@ impl<'a> Serializer for Tokens<'a> {
 }
 
 /// A dictionary or array that is being written.
-struct Container<'a> {
+pub(super) struct Container<'a> {
     out: &'a mut Vec<u64>,
     budget: Budget,
     items: usize,
@@ -589,12 +287,16 @@ fn wide_more(out: &mut Vec<u64>, items: u64) {
 }
 
 macro_rules! elements {
-    ($($trait:ident::$method:ident),*) => {$(
+    ($($trait:ident::$method:ident($($key:ident)?) is $what:ident;)*) => {$(
         impl ser::$trait for Container<'_> {
             type Ok = ();
             type Error = ValueError;
-            fn $method<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
-                self.element(value)
+            fn $method<T: Serialize + ?Sized>(
+                &mut self,
+                $($key: &'static str,)?
+                value: &T,
+            ) -> Result<(), ValueError> {
+                self.$what($($key,)? value)
             }
             fn end(self) -> Result<(), ValueError> {
                 self.close();
@@ -604,54 +306,13 @@ macro_rules! elements {
     )*};
 }
 
-elements!(
-    SerializeTuple::serialize_element,
-    SerializeTupleStruct::serialize_field,
-    SerializeTupleVariant::serialize_field
-);
-
-impl SerializeSeq for Container<'_> {
-    type Ok = ();
-    type Error = ValueError;
-    fn serialize_element<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
-        self.element(value)
-    }
-    fn end(self) -> Result<(), ValueError> {
-        self.close();
-        Ok(())
-    }
-}
-
-impl SerializeStruct for Container<'_> {
-    type Ok = ();
-    type Error = ValueError;
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), ValueError> {
-        self.field(key, value)
-    }
-    fn end(self) -> Result<(), ValueError> {
-        self.close();
-        Ok(())
-    }
-}
-
-impl ser::SerializeStructVariant for Container<'_> {
-    type Ok = ();
-    type Error = ValueError;
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        key: &'static str,
-        value: &T,
-    ) -> Result<(), ValueError> {
-        self.field(key, value)
-    }
-    fn end(self) -> Result<(), ValueError> {
-        self.close();
-        Ok(())
-    }
+elements! {
+    SerializeSeq::serialize_element() is element;
+    SerializeTuple::serialize_element() is element;
+    SerializeTupleStruct::serialize_field() is element;
+    SerializeTupleVariant::serialize_field() is element;
+    SerializeStruct::serialize_field(key) is field;
+    SerializeStructVariant::serialize_field(key) is field;
 }
 
 impl SerializeMap for Container<'_> {
