@@ -1,4 +1,5 @@
 //! The time of live events is `CLOCK_BOOTTIME`, to the microsecond, whatever the time of day does.
+#![expect(clippy::print_stdout, reason = "measured figures")]
 
 #[path = "live/support.rs"]
 mod support;

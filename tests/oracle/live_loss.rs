@@ -1,4 +1,6 @@
 //! What finds no room: counted to the event, told in the trace, and without harm to what comes after.
+#![expect(clippy::print_stdout, reason = "measured figures")]
+#![expect(clippy::items_after_statements, reason = "what a test records stands in it")]
 
 #[path = "live/support.rs"]
 mod support;
@@ -42,7 +44,7 @@ fn each_threads_losses_are_counted_and_marked_where_they_were() {
     let called = |thread: usize| {
         calls[thread].fetch_add(1, Ordering::Relaxed);
     };
-    let (bytes, report) = recording_into(gate.clone(), tiny(), |session| {
+    let (bytes, report) = recording_into(&gate, tiny(), |session| {
         hold(&gate);
         std::thread::scope(|scope| {
             let (mut go_on, mut full) = (vec![], vec![]);
@@ -76,10 +78,14 @@ fn each_threads_losses_are_counted_and_marked_where_they_were() {
                 });
                 spawned.expect("a thread can be started");
             }
-            full.iter().for_each(|full| full.recv().expect("it says so"));
+            for full in &full {
+                full.recv().expect("it says so");
+            }
             gate.open();
             session.flush().expect("memory takes all");
-            go_on.iter().for_each(|go| go.send(()).expect("it listens"));
+            for go in &go_on {
+                go.send(()).expect("it listens");
+            }
         });
     });
     let calls = calls.map(AtomicU64::into_inner);
@@ -119,7 +125,7 @@ fn each_threads_losses_are_counted_and_marked_where_they_were() {
     }
     assert_eq!(losses.iter().map(|loss| loss.events).sum::<u64>(), report.lost);
     let text = oracle.decode_text(&bytes).expect("it is a trace");
-    assert_eq!(text.to_lowercase().matches("previous_packet_dropped: true").count(), 2, "{text}");
+    assert_eq!(text.to_lowercase().matches("previous_packet_dropped: 257").count(), 2, "{text}");
 }
 
 /// The thread records nothing afterwards that could carry the mark.
@@ -128,7 +134,7 @@ fn a_loss_at_a_threads_end_is_marked_too() {
     let oracle = oracle_or_skip!();
     for ends in [true, false] {
         let gate = Gate::default();
-        let (bytes, report) = recording_into(gate.clone(), tiny(), |_| {
+        let (bytes, report) = recording_into(&gate, tiny(), |_| {
             hold(&gate);
             let lose = || (0..1_000).for_each(|at| instant!("point", at = at));
             if ends {
@@ -156,7 +162,7 @@ fn an_open_spans_end_is_never_lost() {
     let oracle = oracle_or_skip!();
     let gate = Gate::default();
     let mut ended = 0;
-    let (bytes, report) = recording_into(gate.clone(), tiny(), |_| {
+    let (bytes, report) = recording_into(&gate, tiny(), |_| {
         hold(&gate);
         // So many that the room for their ends is the larger part of the buffer.
         let mut guards: Vec<_> = (0..400).map(|_| trace!("nested")).collect();
@@ -186,7 +192,7 @@ fn who_blocks_stands_still_and_loses_nothing() {
     let gate = Gate::default();
     let done = AtomicU64::new(0);
     let builder = tiny().overflow(Overflow::Block);
-    let (bytes, report) = recording_into(gate.clone(), builder, |_| {
+    let (bytes, report) = recording_into(&gate, builder, |_| {
         hold(&gate);
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
@@ -227,7 +233,7 @@ fn who_grows_loses_nothing_within_the_limit() {
     let oracle = oracle_or_skip!();
     let gate = Gate::default();
     let builder = tiny().overflow(Overflow::Grow(1 << 20));
-    let (bytes, report) = recording_into(gate.clone(), builder, |_| {
+    let (bytes, report) = recording_into(&gate, builder, |_| {
         hold(&gate);
         // Across several buffers: an outer span, and its neighbours.
         let _outer = trace!("outer");
@@ -256,7 +262,7 @@ fn marks_lie_between_what_came_before_a_loss_and_what_came_after() {
     let gate = Gate::default();
     gate.open();
     let builder = Session::builder().capacity(4096);
-    let (bytes, report) = recording_into(gate, builder, |_| {
+    let (bytes, report) = recording_into(&gate, builder, |_| {
         for at in 0..CALLS {
             instant!("point", at = at);
         }
@@ -283,7 +289,7 @@ fn marks_lie_between_what_came_before_a_loss_and_what_came_after() {
 fn spans_that_are_split_after_a_loss_keep_their_names() {
     let oracle = oracle_or_skip!();
     let gate = Gate::default();
-    let (bytes, report) = recording_into(gate.clone(), tiny(), |session| {
+    let (bytes, report) = recording_into(&gate, tiny(), |session| {
         hold(&gate);
         let outer = trace!("outer");
         let inner = trace!("inner", category = "kept");

@@ -1,5 +1,6 @@
 //! What ends a process, or makes two of it: each test runs itself in a child process, and looks at
 //! the file that it leaves behind.
+#![expect(clippy::print_stdout, reason = "measured figures")]
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "fork")]
 
@@ -247,7 +248,7 @@ fn a_panic_is_in_the_trace_before_the_process_is_gone() {
     assert!(place.contains("live_process.rs:"), "{place}");
 }
 
-/// A panic of the sink is one of the worker's, which cannot wait for its own flush.
+/// A panic of the sink happens on the worker's thread, which cannot wait for its own flush.
 #[test]
 fn a_sink_that_panics_does_not_hang_the_hook() {
     #[derive(Debug)]
@@ -263,7 +264,8 @@ fn a_sink_that_panics_does_not_hang_the_hook() {
         instant!("dropped");
         let _ = session.flush();
         let error = session.close().expect_err("nothing was written");
-        assert!(error.to_string().contains("panic"), "{error}");
+        let cause = std::error::Error::source(&error).expect("what the sink did");
+        assert!(cause.to_string().contains("panicked: on purpose"), "{error}: {cause}");
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -179,8 +179,7 @@ fn what() -> impl Strategy<Value = What> {
     let nested = leaf.prop_recursive(3, 10, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            prop::collection::hash_map("[a-z]{1,3}", inner, 0..4)
-                .prop_map(|items| Json::from_iter(items)),
+            prop::collection::hash_map("[a-z]{1,3}", inner, 0..4).prop_map(Json::from_iter),
         ]
     });
     prop_oneof![
@@ -313,7 +312,7 @@ fn arrows(events: &mut [(&Slice, &Done)]) -> Vec<(i64, i64, u64)> {
     let mut last: BTreeMap<u64, i64> = BTreeMap::new();
     let mut arrows = vec![];
     for (slice, done) in events {
-        let Some(flow) = done.flow.map(|flow| flow.get()) else { continue };
+        let Some(flow) = done.flow.map(novatrace::FlowId::get) else { continue };
         arrows.extend(last.insert(flow, slice.id).map(|from| (from, slice.id, flow)));
         if done.is_flow_end {
             last.remove(&flow);
@@ -347,7 +346,10 @@ fn for_all<P: std::fmt::Debug>(cases: u32, plans: impl Strategy<Value = P>, chec
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seed =
         number("NOVATRACE_SEED").unwrap_or_else(|| std::hash::RandomState::new().hash_one(0));
-    println!("NOVATRACE_SEED={seed}");
+    #[expect(clippy::print_stdout, reason = "how to run it again")]
+    {
+        println!("NOVATRACE_SEED={seed}");
+    }
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);

@@ -1,5 +1,7 @@
 //! Threads and sessions that end at awkward times: what is in the trace is right, and nothing panics.
 
+#![expect(clippy::items_after_statements, reason = "what a test records stands in it")]
+
 #[path = "live/support.rs"]
 mod support;
 

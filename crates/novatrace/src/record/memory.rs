@@ -30,6 +30,7 @@ impl Words {
     /// Tells loom, if it is there, that the caller writes words. A reader or another writer that is
     /// not ordered with it is a race, which fails the model.
     #[inline(always)]
+    #[cfg_attr(not(loom), expect(clippy::unused_self, reason = "used by the models"))]
     pub(super) fn are_written(&self, words: Range<u64>) {
         #[cfg(loom)]
         for word in words {
@@ -42,6 +43,7 @@ impl Words {
 
     /// The same for a reader.
     #[inline(always)]
+    #[cfg_attr(not(loom), expect(clippy::unused_self, reason = "used by the models"))]
     pub(super) fn are_read(&self, words: Range<u64>) {
         #[cfg(loom)]
         for word in words {
