@@ -179,7 +179,7 @@ macro_rules! __site {
             $crate::__macro_support::CallSite::new($name, $category);
         match SITE.on() {
             ::core::option::Option::Some(_) => $crate::__macro_support::Task::new(&SITE, $said),
-            ::core::option::Option::None => $crate::__macro_support::Task::none(&SITE),
+            ::core::option::Option::None => $crate::__macro_support::Task::none(),
         }
     }};
     (@ on_track [$name:expr] [$track:expr] {$category:expr} {$said:expr}) => {{
