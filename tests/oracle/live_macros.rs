@@ -117,8 +117,8 @@ fn log_in(user: &str, attempt: Option<u8>, shown: Shown, secret: Secret, bytes: 
 }
 
 #[trace_func_args]
-fn keys(flow_in: u32, category: &str, name: String) -> String {
-    format!("{flow_in}{category}{name}")
+fn keys(flow_in: u32, category: &str, r#type: String) -> String {
+    format!("{flow_in}{category}{type}")
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn arguments_of_functions_are_those_of_their_spans() {
         [
             ("category".to_owned(), text("c")),
             ("flow_in".to_owned(), Value::Uint(1)),
-            ("name".to_owned(), text("n")),
+            ("type".to_owned(), text("n")),
         ]
     );
 }
