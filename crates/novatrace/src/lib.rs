@@ -80,6 +80,6 @@ pub use record::{And, Items};
 pub mod __macro_support {
     pub use crate::profile::{
         AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, Said, SiteOn, Task,
-        Value,
+        Value, never,
     };
 }
