@@ -166,20 +166,21 @@ fn a_forked_child_records_nothing_and_may_open_a_session_of_its_own() {
 }
 
 /// Of many threads that record, one forks: what the others hold at that moment must not hold the child.
+/// They start no threads: the standard library has a lock for that which a fork does not care for.
 #[test]
-#[ignore = "hangs now and then on a busy machine: one of several runs, not understood yet"]
 fn forks_of_a_busy_process_do_not_hang() {
     if let Some(folder) = child() {
         let session = novatrace::open(folder.join("parent")).expect("none is open");
-        for _ in 0..3 {
-            std::thread::spawn(|| {
-                loop {
+        for thread in 0..3 {
+            std::thread::spawn(move || {
+                for number in 0_u64.. {
                     let _span = trace!("busy");
-                    std::thread::spawn(|| instant!("short")).join().expect("no panic");
+                    let name = novatrace::Name::new(&format!("{thread} {}", number % 100_000));
+                    instant!(name.as_str());
                 }
             });
         }
-        for _ in 0..20 {
+        for _ in 0..60 {
             // SAFETY: the child takes novatrace's locks only, and those that fork itself cares for.
             let process = unsafe { libc::fork() };
             assert!(process >= 0);
@@ -205,7 +206,7 @@ fn forks_of_a_busy_process_do_not_hang() {
     let output = run("forks_of_a_busy_process_do_not_hang", folder.path());
     assert!(output.status.success(), "{output:?}");
     let slices = read(&oracle, &folder.path().join("parent")).slices();
-    assert!(names(&slices).iter().all(|name| ["busy", "short"].contains(name)));
+    assert!(!slices.is_empty() && names(&slices).iter().all(|name| !name.contains("child")));
 }
 
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{LazyLock, PoisonError, RwLock};
+use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
 
 /// A text that is registered for the rest of the process, to be used as a slice's name, a category
 /// or an argument's key: an event then carries a number instead of the text, which is the cheapest
@@ -29,6 +29,16 @@ struct Registry {
 }
 
 static REGISTRY: LazyLock<RwLock<Registry>> = LazyLock::new(RwLock::default);
+
+/// The registry, held for a fork: a child in whose copy another thread holds it would wait for ever.
+#[cfg(unix)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, Registry>);
+
+/// Holds the registry until what this returns is dropped.
+#[cfg(unix)]
+pub(crate) fn hold() -> Held {
+    Held(REGISTRY.write().unwrap_or_else(PoisonError::into_inner))
+}
 
 impl Name {
     /// Records have 24 bits for a name.

@@ -50,22 +50,24 @@ mod platform {
 
     use super::super::site::{Registry, registry};
     use super::super::thread;
+    use crate::name;
 
     thread_local! {
-        /// Held across a fork, so that the child finds the registry whole.
-        static HELD: RefCell<Option<MutexGuard<'static, Registry>>> = const { RefCell::new(None) };
+        /// Held across a fork, so that the child finds them free and whole: in this order, as everywhere.
+        static HELD: RefCell<Option<(MutexGuard<'static, Registry>, name::Held)>> =
+            const { RefCell::new(None) };
     }
 
     pub(super) fn prepare() {
         // SAFETY: `at_exit` is a function of the right type, and does not unwind: what it calls
         // catches panics of the worker, and has none of its own.
         unsafe { libc::atexit(super::at_exit) };
-        // SAFETY: as above; the handlers take and release one lock.
+        // SAFETY: as above; the handlers take and release two locks.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
 
     extern "C" fn before_fork() {
-        let _ = HELD.try_with(|held| held.replace(Some(registry())));
+        let _ = HELD.try_with(|held| held.replace(Some((registry(), name::hold()))));
     }
 
     extern "C" fn in_parent() {
@@ -75,7 +77,8 @@ mod platform {
     /// The child has no worker: nothing is recorded there until it opens a session of its own.
     extern "C" fn in_child() {
         let _ = HELD.try_with(|held| {
-            if let Some(mut registry) = held.take() {
+            if let Some((mut registry, names)) = held.take() {
+                drop(names);
                 registry.forget_session();
             }
             thread::forget();
