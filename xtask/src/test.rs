@@ -48,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     run.cargo("tests", &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])?;
     if !options.quick {
+        run.step("models of the ring", Run::models)?;
         run.cargo("documentation's examples", &["test", "--workspace", "--doc", "--no-fail-fast"])?;
         run.step("example programs", Run::examples)?;
         run.step("demo", Run::demo)?;
@@ -151,8 +152,11 @@ impl Run {
 
     /// Runs cargo, passes its output on and counts the tests in it.
     fn counted(&self, dir: &Path, args: &[impl AsRef<OsStr>]) -> Result<Counts> {
+        self.counted_command(cargo(dir, args))
+    }
+
+    fn counted_command(&self, mut cargo: Command) -> Result<Counts> {
         let skips = self.work.join("skips");
-        let mut cargo = cargo(dir, args);
         cargo.env("NOVATRACE_SKIPS", &skips).stdout(Stdio::piped());
         let mut child = cargo.spawn().with_context(|| format!("{cargo:?}"))?;
         let mut counts = Counts::default();
@@ -174,6 +178,14 @@ impl Run {
             counts.failed = 1;
         }
         Ok(counts)
+    }
+
+    /// Runs loom's models, in a target folder of their own: the flag is for every crate.
+    fn models(&self) -> Result<Counts> {
+        let mut cargo = cargo(crate::root(), &["test", "-p", "novatrace", "--lib"]);
+        cargo.env("RUSTFLAGS", "--cfg loom");
+        cargo.arg("--target-dir").arg(target_dir()?.join("loom")).arg("loom");
+        self.counted_command(cargo)
     }
 
     /// Runs every example program of the workspace in a folder of its own, a test each.
@@ -269,6 +281,13 @@ fn metadata() -> Result<Json> {
         .context("cargo metadata")?;
     serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Where builds go.
+fn target_dir() -> Result<PathBuf> {
+    let metadata = metadata()?;
+    let path = metadata.get("target_directory").and_then(Json::as_str);
+    path.map(PathBuf::from).context("cargo metadata names no target directory")
 }
 
 /// Package and name of each target of a kind.
