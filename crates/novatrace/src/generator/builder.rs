@@ -104,7 +104,7 @@ impl Default for TraceBuilder {
                 batch_packets: 1 << 14,
                 batch_bytes: 256 << 10,
                 batch_time: Duration::from_millis(100),
-                live: None,
+                is_live: false,
             },
         }
     }

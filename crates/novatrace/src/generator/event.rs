@@ -10,8 +10,8 @@ use super::{FlowId, OpenSlice};
 use crate::error::{Error, ErrorKind};
 use crate::name::Label;
 use crate::record::{
-    self, And, Cursor, Fill, HAS_CATEGORY, HAS_FLOW, HEAD_WORDS, Item, Items, NAME_IS_TEXT, Tag,
-    Writer, cut, text_item, text_words,
+    self, And, Cursor, Fill, HAS_CATEGORY, HAS_FLOW, HEAD_WORDS, Item, Items, Tag, Writer, cut,
+    text_item, text_words,
 };
 use crate::time::TimeFault;
 use crate::value::{self, Spill, ValueError};
@@ -335,7 +335,6 @@ impl<S, A: Items> Event<'_, S, A> {
             None => 0,
         };
         let words = HEAD_WORDS + name_words + items.words() + spill.words().len();
-        let flags = flags | if name_text.is_some() { NAME_IS_TEXT } else { 0 };
         let name_id = match name {
             Label::Name(name) => name.id(),
             Label::Text(_) => 0,

@@ -16,7 +16,7 @@ use super::site::registry;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
-use crate::worker::{Config, Link, LiveConfig, Loss, ThreadLink};
+use crate::worker::{Config, Link, Loss, ThreadLink};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
 /// not keep up.
@@ -30,14 +30,6 @@ pub enum Overflow {
     Block,
     /// The thread's buffer is replaced by one of twice the size, until the thread's buffers have so
     /// many bytes; from then on, as [`DropNewest`](Self::DropNewest).
-    Grow(usize),
-}
-
-/// What the hot path needs to know of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
-    Drop,
-    Wait,
     Grow(usize),
 }
 
@@ -62,12 +54,8 @@ impl Live {
         self.link.attach_thread(self.capacity_bytes)
     }
 
-    pub(super) fn when_full(&self) -> Full {
-        match self.overflow {
-            Overflow::DropNewest => Full::Drop,
-            Overflow::Block => Full::Wait,
-            Overflow::Grow(limit) => Full::Grow(limit),
-        }
+    pub(super) fn overflow(&self) -> Overflow {
+        self.overflow
     }
 
     pub(super) fn count_late(&self) {
@@ -129,7 +117,7 @@ impl Default for SessionBuilder {
     fn default() -> Self {
         let mut config = TraceBuilder::default().into_config();
         config.open_slices = OpenSlices::Close;
-        config.live = Some(LiveConfig::default());
+        config.is_live = true;
         Self {
             config,
             categories: None,
@@ -198,7 +186,9 @@ impl SessionBuilder {
     pub fn create(self, path: impl AsRef<Path>) -> Result<Session, Error> {
         let opened = Location::caller();
         // Before the file is touched: it could be the other session's.
-        refuse_second(opened)?;
+        if let Some(first) = registry().session() {
+            return Err(already_open(first));
+        }
         let path = path.as_ref();
         let sink = FileSink::create(path).map_err(ErrorKind::Create)?;
         self.start(Box::new(sink), Some(path), opened)
@@ -243,13 +233,6 @@ impl SessionBuilder {
             exit::hook_panics();
         }
         Ok(Session { live, clock })
-    }
-}
-
-fn refuse_second(_: &Location<'_>) -> Result<(), Error> {
-    match registry().session() {
-        Some(first) => Err(already_open(first)),
-        None => Ok(()),
     }
 }
 
@@ -325,12 +308,9 @@ impl Session {
     ///
     /// The first thing that went wrong. The file is as complete as can be all the same.
     pub fn close(self) -> Result<Report, Error> {
-        let outcome = self.end();
-        let live = Arc::clone(&self.live);
-        drop(self);
-        let stats = outcome?;
-        let (threads, losses) = live.link.thread_report();
-        let late = live.late.load(Ordering::Relaxed);
+        let stats = end(&self.live)?;
+        let (threads, losses) = self.live.link.thread_report();
+        let late = self.live.late.load(Ordering::Relaxed);
         Ok(Report {
             events: stats.events,
             lost: stats.lost + late,
@@ -342,10 +322,6 @@ impl Session {
             packets: stats.packets,
             bytes: stats.bytes,
         })
-    }
-
-    fn end(&self) -> Result<crate::Stats, Error> {
-        end(&self.live)
     }
 }
 
@@ -363,7 +339,7 @@ pub(super) fn end(live: &Arc<Live>) -> Result<crate::Stats, Error> {
 impl Drop for Session {
     fn drop(&mut self) {
         // There is nobody to tell; `close` is the way to know.
-        let _ = self.end();
+        let _ = end(&self.live);
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::args::{Rest, Said, Words};
 use super::clock;
-use super::session::{Full, Live};
+use super::session::{Live, Overflow};
 use super::site::registry;
 use crate::record::{Cursor, Fill, Items, Kind, LIVE_HEAD_WORDS, Refusal, Ring, Writer, head};
 use crate::worker::ThreadLink;
@@ -143,11 +143,7 @@ fn begin_said<A: Items, R: Rest>(site: u32, said: &Said<A, R>) -> Token {
 #[cold]
 #[inline(never)]
 fn begin_slowly<A: Items>(local: &Local, len: usize, head: u64, words: &Words<'_, A>) -> Token {
-    let pushed = push_slowly(local, len, 1, |ring, spare| {
-        // SAFETY: this thread's ring.
-        unsafe { ring.try_push(len, spare, LiveRecord { head, words }) }
-    });
-    if !pushed {
+    if !record_slowly(local, len, 1, head, words) {
         return NONE;
     }
     let open = local.open.get();
@@ -227,17 +223,24 @@ pub(super) fn event<A: Items, R: Rest>(kind: Kind, number: u32, said: &Said<A, R
                 return;
             }
         }
-        event_slowly(local, len, head, &words);
+        record_slowly(local, len, 0, head, &words);
     });
 }
 
+/// A record of a call site that opens so many spans, by [`push_slowly`]. Says whether it was taken.
 #[cold]
 #[inline(never)]
-fn event_slowly<A: Items>(local: &Local, len: usize, head: u64, words: &Words<'_, A>) {
-    push_slowly(local, len, 0, |ring, spare| {
+fn record_slowly<A: Items>(
+    local: &Local,
+    len: usize,
+    opens: u64,
+    head: u64,
+    words: &Words<'_, A>,
+) -> bool {
+    push_slowly(local, len, opens, |ring, spare| {
         // SAFETY: this thread's ring.
         unsafe { ring.try_push(len, spare, LiveRecord { head, words }) }
-    });
+    })
 }
 
 /// Records words that are complete, times included; an even number of them.
@@ -347,13 +350,13 @@ fn make_room(local: &Local, ring: &Ring, words: u64) -> bool {
     let made = OWNED.try_with(|owned| {
         let Ok(mut owned) = owned.try_borrow_mut() else { return false };
         let Some(attached) = &mut owned.0 else { return false };
-        match attached.live.when_full() {
-            Full::Drop => false,
-            Full::Wait => {
+        match attached.live.overflow() {
+            Overflow::DropNewest => false,
+            Overflow::Block => {
                 words <= ring.len_words()
-                    && ring.wait(words, &|| attached.live.link().wake_now()).is_ok()
+                    && ring.wait(words, &|| attached.live.link().wake()).is_ok()
             }
-            Full::Grow(limit_bytes) => {
+            Overflow::Grow(limit_bytes) => {
                 let Some(larger) = attached.thread.grow(ring, words, limit_bytes) else {
                     return false;
                 };

@@ -70,8 +70,6 @@ pub(crate) const LIVE_HEAD_WORDS: usize = 2;
 pub(crate) const MAX_WORDS: usize = 0xFFFF;
 /// Flag: at least one category is among the items.
 pub(crate) const HAS_CATEGORY: u8 = 1;
-/// Flag: the first item is the name as a text.
-pub(crate) const NAME_IS_TEXT: u8 = 2;
 /// Flag: at least one flow is among the items.
 pub(crate) const HAS_FLOW: u8 = 4;
 /// Flag: times are ticks of the live clock.

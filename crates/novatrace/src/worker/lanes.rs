@@ -22,7 +22,7 @@ use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 use super::output::Output;
 
 /// The trace processor drops slices deeper than 512.
-const MAX_DEPTH: usize = 500;
+pub(super) const MAX_DEPTH: usize = 500;
 
 /// The lanes of one track.
 #[derive(Debug)]

@@ -35,13 +35,9 @@ pub(crate) struct Config {
     pub(crate) batch_packets: usize,
     pub(crate) batch_bytes: usize,
     pub(crate) batch_time: Duration,
-    /// What a live session adds.
-    pub(crate) live: Option<LiveConfig>,
+    /// Whether it is a live session's: then there is a clock, and threads have tracks.
+    pub(crate) is_live: bool,
 }
-
-/// The choices of a live session.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct LiveConfig {}
 
 /// Rings that are kept for threads to come: with the default size, 64 MiB of address space at most, and
 /// of memory what they have used.
@@ -198,16 +194,12 @@ impl Link {
         }
     }
 
-    pub(crate) fn wake_now(&self) {
-        self.wake();
-    }
-
     /// Whether the calling thread is the worker.
     pub(crate) fn is_worker(&self) -> bool {
         self.worker.get().is_some_and(|worker| worker.id() == std::thread::current().id())
     }
 
-    fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.is_asleep.store(false, Ordering::Relaxed);
         if let Some(worker) = self.worker.get() {
             worker.unpark();

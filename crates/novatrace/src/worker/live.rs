@@ -16,13 +16,12 @@ use novatrace_core::{
 
 use super::decode::{Place, Said};
 use super::forms::Form;
+use super::lanes::MAX_DEPTH;
 use super::run::Worker;
 use super::threads::{Loss, NewThread, ThreadLink};
 use crate::profile::{Clock, SiteNames, Timeline, site_names_from};
 use crate::record::{Drain, Kind, LIVE_HEAD_WORDS, TICKS};
 
-/// The trace processor drops slices deeper than 512.
-const MAX_DEPTH: usize = 500;
 /// How often all clocks are read together.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(2);
 /// The first sequence of a thread; the ones before belong to rows.
@@ -359,8 +358,7 @@ impl Worker<'_> {
             let lead = *lead;
             if items.is_empty() {
                 book.sequence.named_event(&mut self.out.batch, ns, event, lead);
-                self.counts.events += 1;
-                self.out.event();
+                self.count_event();
                 return lead;
             }
             live.body.clear();
@@ -373,12 +371,18 @@ impl Worker<'_> {
                 )
             {
                 book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
-                self.counts.events += 1;
-                self.out.event();
+                self.count_event();
                 return lead;
             }
         }
         self.said_plainly(book, site, items, ns, event)
+    }
+
+    /// Counts a live event whose packet has been appended to the batch.
+    #[inline(always)]
+    fn count_event(&mut self) {
+        self.counts.events += 1;
+        self.out.event();
     }
 
     #[inline(never)]
@@ -406,8 +410,6 @@ impl Worker<'_> {
         let mut place = Place { sequence: &mut book.sequence, out: &mut self.out };
         self.dictionary.plain_body(said, &mut live.body, &mut place);
         book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
-        self.out.event();
-        self.counts.events += 1;
         site.lead = self.dictionary.lead(said);
         if !items.is_empty()
             && let Some(form) = self.dictionary.form(said)
@@ -420,7 +422,9 @@ impl Worker<'_> {
             }
             book.known[index] = true;
         }
-        site.lead.unwrap_or(CONTINUED)
+        let lead = site.lead.unwrap_or(CONTINUED);
+        self.count_event();
+        lead
     }
 
     #[cold]
@@ -450,8 +454,7 @@ impl Worker<'_> {
         EventBody::new(&mut live.body).counter(value);
         let event = EventType::Counter;
         book.sequence.event(&mut self.out.batch, ns, event, Some(&track), &live.body);
-        self.out.event();
-        self.counts.events += 1;
+        self.count_event();
     }
 
     /// An event of a row: as the generator's, once its times are nanoseconds.

@@ -108,7 +108,7 @@ impl<'l> Worker<'l> {
         let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
-        let live = config.live.as_ref().map(|_| Box::new(Live::new(described.set_process())));
+        let live = config.is_live.then(|| Box::new(Live::new(described.set_process())));
         Self {
             link,
             out,
