@@ -1,42 +1,12 @@
 //! Live recording allocates nothing once warm. One process of its own: it counts for the whole of it.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod allocator;
+mod measure;
 
-use novatrace::{Counter, Session, Sink, counter, instant, trace};
+use novatrace::{Counter, Session, counter, instant, trace};
 
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[expect(unsafe_code, reason = "an allocator that counts")]
-// SAFETY: each call is passed on to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-#[derive(Debug)]
-struct Nowhere;
-
-impl Sink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use allocator::ALLOCATIONS;
+use measure::Nowhere;
 
 /// How often a thread allocates for 1,000 calls, after one that warms it up.
 fn allocations(mut record: impl FnMut(u64)) -> u64 {

@@ -1,22 +1,11 @@
 //! Memory stays flat, however long the trace. One process of its own: it measures the whole of it.
 #![cfg(target_os = "linux")]
 
-use novatrace::{Name, Sink, TraceGenerator};
+mod measure;
 
-#[derive(Debug)]
-struct Nowhere;
+use novatrace::{Name, TraceGenerator};
 
-impl Sink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn kib(key: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with(key)).expect("a line of it");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-}
+use measure::{Nowhere, kib};
 
 #[test]
 fn three_million_events_and_as_many_names_take_no_more_than_64_mib() {

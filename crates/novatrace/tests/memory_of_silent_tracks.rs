@@ -2,22 +2,11 @@
 //! of it.
 #![cfg(target_os = "linux")]
 
-use novatrace::{Name, Sink, TraceGenerator};
+mod measure;
 
-#[derive(Debug)]
-struct Nowhere;
+use novatrace::{Name, TraceGenerator};
 
-impl Sink for Nowhere {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn kib(key: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find(|line| line.starts_with(key)).expect("a line of it");
-    line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
-}
+use measure::{Nowhere, kib};
 
 #[test]
 fn tracks_that_are_busy_one_after_the_other_take_no_more_than_one() {
