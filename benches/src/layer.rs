@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+mod measure;
+
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -12,6 +14,8 @@ use anyhow::Result;
 use novatrace::{Overflow, Session};
 use tracing::info_span;
 use tracing_subscriber::prelude::*;
+
+use measure::median;
 
 const SPANS: u64 = 400_000;
 /// Spans of one burst: they fit a thread's buffer.
@@ -47,8 +51,7 @@ fn bursts(work: fn(u64), mut between: impl FnMut() -> Result<()>) -> Result<f64>
         all.push(start.elapsed().as_secs_f64() * 1e9 / BURST as f64);
         between()?;
     }
-    all.sort_by(f64::total_cmp);
-    Ok(all[all.len() / 2])
+    Ok(median(&mut all))
 }
 
 /// What spans say, and the spans.
@@ -71,10 +74,7 @@ fn main() -> Result<()> {
             })?);
             session.close()?;
         }
-        for values in [&mut alone, &mut layered] {
-            values.sort_by(f64::total_cmp);
-        }
-        let (alone, layered) = (alone[rounds / 2], layered[rounds / 2]);
+        let (alone, layered) = (median(&mut alone), median(&mut layered));
         println!(
             "{name:<14} registry alone {alone:6.1} ns, with the layer {layered:6.1} ns: {:5.1} ns a span more",
             layered - alone,

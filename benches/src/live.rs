@@ -6,12 +6,16 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
+mod measure;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Result;
 use novatrace::{Counter, Overflow, Session};
+
+use measure::{median, processor_ns};
 
 const SPANS: u64 = 1_000_000;
 /// Spans of one burst: they fit a thread's buffer.
@@ -118,26 +122,6 @@ fn whole(path: &Path, threads: u64, work: fn(u64)) -> Result<Whole> {
     let processor = (processor_ns() - before) / events;
     assert_eq!(report.events + report.lost, SPANS * threads);
     Ok(Whole { wall, processor, bytes: report.bytes as f64 / events, lost: report.lost })
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-/// Processor time of all threads so far.
-fn processor_ns() -> f64 {
-    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
-    #[expect(unsafe_code, reason = "one system call")]
-    // SAFETY: `usage` is a valid place for the result.
-    unsafe {
-        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr())
-    };
-    #[expect(unsafe_code, reason = "zeroed above")]
-    // SAFETY: as above.
-    let usage = unsafe { usage.assume_init() };
-    let of = |time: libc::timeval| time.tv_sec as f64 * 1e9 + time.tv_usec as f64 * 1e3;
-    of(usage.ru_utime) + of(usage.ru_stime)
 }
 
 /// Name, threads and work.

@@ -7,6 +7,8 @@
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 // Times of the bench itself, never of a trace.
 
+mod measure;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -14,6 +16,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use novatrace::{Name, NormalTrack, TraceGenerator};
+
+use measure::{median, processor_ns};
 
 const DURATIONS: u64 = 1_000_000;
 const EVENTS: f64 = 1_250_000.0;
@@ -28,9 +32,9 @@ fn main() -> Result<()> {
     let mut bytes = 0;
     for _ in 0..rounds.max(1) {
         let floor = floor(&folder.path().join("floor"))?;
-        let before = processor_ns()?;
+        let before = processor_ns();
         let (wall, written) = w6(&folder.path().join("w6.pftrace"))?;
-        processor += processor_ns()? - before;
+        processor += processor_ns() - before;
         bytes = written;
         floors.push(floor);
         walls.push(wall);
@@ -52,11 +56,6 @@ fn main() -> Result<()> {
     );
     println!("caller, names and keys as texts       {:8.1}", median(&mut texts));
     Ok(())
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 fn floor(path: &Path) -> Result<f64> {
@@ -146,12 +145,4 @@ fn timed(
     let elapsed = start.elapsed().as_secs_f64() * 1e9 / BURST as f64;
     trace.flush()?;
     Ok(elapsed)
-}
-
-/// Processor time of all threads so far, in steps of 10 ms; 0 where there is no `/proc`.
-fn processor_ns() -> Result<f64> {
-    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return Ok(0.0) };
-    let after = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-    Ok(ticks.sum::<Result<f64, _>>()? * 1e7)
 }

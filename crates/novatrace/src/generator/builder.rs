@@ -169,9 +169,7 @@ impl TraceBuilder {
     /// first packet, whichever comes first; 16,384, 256 KiB and 100 ms by default. A packet is never
     /// split, so that a batch can be larger by the last one.
     pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
-        self.config.batch_packets = packets.max(1);
-        self.config.batch_bytes = bytes.max(1);
-        self.config.batch_time = time.max(Duration::from_millis(1));
+        self.config.set_batch(packets, bytes, time);
         self
     }
 

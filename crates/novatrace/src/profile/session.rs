@@ -164,9 +164,7 @@ impl SessionBuilder {
     /// When a batch goes to the sink; see [`TraceBuilder::batch`]. After so much time at the latest,
     /// what was recorded is in the file.
     pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
-        self.config.batch_packets = packets.max(1);
-        self.config.batch_bytes = bytes.max(1);
-        self.config.batch_time = time.max(Duration::from_millis(1));
+        self.config.set_batch(packets, bytes, time);
         self
     }
 

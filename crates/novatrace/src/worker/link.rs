@@ -39,6 +39,15 @@ pub(crate) struct Config {
     pub(crate) is_live: bool,
 }
 
+impl Config {
+    /// When a batch goes to the sink: never without a packet, nor more often than each millisecond.
+    pub(crate) fn set_batch(&mut self, packets: usize, bytes: usize, time: Duration) {
+        self.batch_packets = packets.max(1);
+        self.batch_bytes = bytes.max(1);
+        self.batch_time = time.max(Duration::from_millis(1));
+    }
+}
+
 /// Rings that are kept for threads to come: with the default size, 64 MiB of address space at most, and
 /// of memory what they have used.
 const MAX_SPARE_RINGS: usize = 16;
