@@ -26,7 +26,8 @@ pub enum Overflow {
     /// It is left out, and counted: the program does not stall. The trace says where.
     #[default]
     DropNewest,
-    /// The thread waits for the worker: nothing is lost.
+    /// The thread waits for the worker. Only a record of more than half the buffer, or of 512 KiB, is lost
+    /// all the same, and counted.
     Block,
     /// The thread's buffer is replaced by one of twice the size, until the thread's buffers have so
     /// many bytes; from then on, as [`DropNewest`](Self::DropNewest).
@@ -242,6 +243,10 @@ fn already_open(first: &Live) -> Error {
 /// it, and so does dropping it, without a word about what went wrong.
 ///
 /// Spans that are open when it ends are shown up to that moment.
+///
+/// A forked child records nothing until it opens a session of its own. If the process was starting threads
+/// as it forked, the child may wait for ever for a lock of Rust's standard library: fork from a process
+/// that starts none, or `exec`.
 #[must_use = "recording ends when the session is dropped"]
 pub struct Session {
     live: Arc<Live>,

@@ -11,7 +11,7 @@ use crate::record::{Items, Kind};
 ///
 /// It stays on its thread, whose track it is drawn on. Guards may be dropped in any order; a span
 /// that ends while one begun later is open splits that one in two, since the viewer draws nothing but
-/// slices that nest.
+/// slices that nest. One whose name was made at run time goes on as "(continued)".
 #[derive(Debug)]
 #[must_use = "the span ends when the guard is dropped: `let _span = trace!(…);`, and not `let _ = …`"]
 pub struct SpanGuard {
