@@ -51,10 +51,13 @@ fn bursts(work: fn(u64), mut between: impl FnMut() -> Result<()>) -> Result<f64>
     Ok(all[all.len() / 2])
 }
 
+/// What spans say, and the spans.
+type Kind = (&'static str, fn(u64));
+
 fn main() -> Result<()> {
     let rounds = std::env::args().nth(1).map_or(Ok(5), |rounds| rounds.parse::<usize>())?;
     let folder = tempfile::tempdir()?;
-    let kinds: [(&str, fn(u64)); 2] = [("no fields", bare), ("three fields", with_fields)];
+    let kinds: [Kind; 2] = [("no fields", bare), ("three fields", with_fields)];
     for (name, work) in kinds {
         let (mut alone, mut layered) = (vec![], vec![]);
         for _ in 0..rounds {

@@ -356,12 +356,12 @@ fn keys_of_every_kind_stay_apart_and_of_equal_ones_the_last_is_shown() {
 
 #[test]
 fn an_empty_key_is_shown_as_such_however_it_is_given() {
-    let oracle = oracle_or_skip!();
     #[derive(serde::Serialize)]
     struct Renamed {
         #[serde(rename = "")]
         field: u8,
     }
+    let oracle = oracle_or_skip!();
     let (loaded, _) = support::read(&oracle, TraceGenerator::builder(), |trace| {
         let track = trace.group("g").track("t");
         // Twice, and also used as a name: what is known by number then is still no key.

@@ -1,5 +1,7 @@
 //! Live recording: what threads record comes back as the rows that it was.
 
+#![expect(clippy::items_after_statements, reason = "what a test records stands in it")]
+
 #[path = "live/support.rs"]
 mod support;
 
@@ -412,7 +414,7 @@ fn what_finds_no_room_is_counted_and_told() {
     let gate = Gate::default();
     let builder = Session::builder().capacity(4096).batch(1, 1, Duration::from_millis(1));
     let (send, receive) = mpsc::channel();
-    let (bytes, report) = support::recording_into(gate.clone(), builder, |session| {
+    let (bytes, report) = support::recording_into(&gate, builder, |session| {
         std::thread::Builder::new()
             .name("loser".to_owned())
             .spawn(move || {
@@ -495,7 +497,7 @@ fn a_ring_that_may_not_grow_enough_counts_the_rest() {
         1,
         Duration::from_millis(1),
     );
-    let (bytes, report) = support::recording_into(gate.clone(), builder, |_| {
+    let (bytes, report) = support::recording_into(&gate, builder, |_| {
         let _ = trace!("first");
         gate.wait_until_held();
         for at in 0..10_000 {

@@ -39,9 +39,9 @@ fn named() -> impl Display {
 }
 
 #[trace_func]
-fn generic<'a, T: Clone + 'a, const N: usize>(value: &'a T) -> [T; N]
+fn generic<'a, T, const N: usize>(value: &'a T) -> [T; N]
 where
-    T: Debug,
+    T: Clone + Debug + 'a,
 {
     std::array::from_fn(|_| value.clone())
 }
@@ -111,7 +111,8 @@ struct Secret;
 
 #[trace_func_args(skip(secret, bytes), category = "login")]
 fn log_in(user: &str, attempt: Option<u8>, shown: Shown, secret: Secret, bytes: &[u8]) -> usize {
-    let _moved = (shown, secret);
+    let Secret = secret;
+    assert_eq!(format!("{shown:?}"), "Shown");
     user.len() + bytes.len() + usize::from(attempt.unwrap_or_default())
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use novatrace::{CounterTrack, FlowId, NormalTrack, OpenSlice, Sink, Stats, TraceGenerator};
@@ -54,6 +55,8 @@ struct Plan {
     flushes: Vec<usize>,
     window: usize,
     threads: usize,
+    /// Whether the threads record in the order of the events.
+    in_turns: bool,
     /// Whether other tracks have come first and taken all sequences of their own.
     is_crowded: bool,
 }
@@ -175,7 +178,7 @@ fn plan() -> impl Strategy<Value = Plan> {
     (tracks, order, flushes, window, 1usize..5, any::<bool>(), any::<u64>()).prop_map(
         |(tracks, block, flushes, window, threads, is_crowded, seed)| {
             let events = shuffled(tracks, block, seed);
-            Plan { events, flushes, window, threads, is_crowded }
+            Plan { events, flushes, window, threads, in_turns: false, is_crowded }
         },
     )
 }
@@ -200,42 +203,21 @@ fn shuffled(tracks: Vec<Vec<Event>>, block: usize, seed: u64) -> Vec<Event> {
     events
 }
 
-/// Puts events of one track and start into order among themselves: the window does not hold for
-/// those yet (`order.rs` has the ignored test).
-fn longest_first(events: &mut [Event]) {
-    let mut places: BTreeMap<(usize, u64), Vec<usize>> = BTreeMap::new();
-    for (at, event) in events.iter().enumerate() {
-        if let What::Slice { start, .. } = event.what {
-            places.entry((event.track, start)).or_default().push(at);
-        }
-    }
-    for places in places.values() {
-        let mut sorted: Vec<Event> = places.iter().map(|&at| events[at].clone()).collect();
-        sorted.sort_by_key(|event| match event.what {
-            What::Slice { end, .. } => !end,
-            What::Instant(_) | What::Sample(..) => 0,
-        });
-        for (&at, event) in places.iter().zip(sorted) {
-            events[at] = event;
-        }
-    }
-}
-
-/// Slices that nest, shuffled within the window, by one thread.
+/// Slices that nest, shuffled within the window, by threads that take turns.
 fn orderly_plan() -> impl Strategy<Value = Plan> {
     let styles = prop_oneof![Just(Style::Abutting), Just(Style::Nested)];
     let tracks: Vec<_> =
         (0..TRACKS).map(|track| track_events(track, styles.clone().boxed())).collect();
     let window = prop_oneof![Just(0usize), Just(1), Just(7), Just(64), Just(1 << 14)];
-    (tracks, window, any::<bool>(), any::<u64>()).prop_map(|(tracks, window, is_crowded, seed)| {
+    let plan = (tracks, window, 1usize..4, any::<bool>(), any::<u64>());
+    plan.prop_map(|(tracks, window, threads, is_crowded, seed)| {
         let mut events = shuffled(tracks, window + 1, seed);
-        longest_first(&mut events);
         for event in &mut events {
             if let What::Slice { by_handle, .. } = &mut event.what {
                 *by_handle = false;
             }
         }
-        Plan { events, flushes: vec![], window, threads: 1, is_crowded }
+        Plan { events, flushes: vec![], window, threads, in_turns: true, is_crowded }
     })
 }
 
@@ -275,14 +257,20 @@ fn record(plan: &Plan) -> (Vec<u8>, Vec<u64>, Stats) {
     let counters: Vec<CounterTrack> =
         (0..TRACKS).map(|at| group.counter(&format!("c{at}")).unit("W")).collect();
     let flows: Vec<FlowId> = (0..40).map(|_| trace.flow()).collect();
+    let turn = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for thread in 0..plan.threads {
             let (trace, tracks, counters, flows) = (&trace, &tracks, &counters, &flows);
+            let turn = &turn;
             scope.spawn(move || {
                 let mut open: Vec<(usize, u64, OpenSlice)> = vec![];
                 for (at, event) in plan.events.iter().enumerate() {
                     if at % plan.threads == thread {
+                        while plan.in_turns && turn.load(Ordering::Acquire) != at {
+                            std::thread::yield_now();
+                        }
                         submit(event, tracks, counters, flows, &mut open, at);
+                        turn.store(at + 1, Ordering::Release);
                     }
                     // A slice that is open ends some calls later, and the last opened first or last.
                     if open.first().is_some_and(|(since, ..)| since + 10 < at) {
@@ -560,6 +548,7 @@ fn all_orders_of_slices_that_touch_read_back_the_same() {
                 flushes: vec![],
                 window,
                 threads: 1,
+                in_turns: false,
                 is_crowded: window == 1,
             };
             check_plan(&oracle, &plan);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use novatrace::{Name, TraceGenerator};
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{print_table, row, time};
+use crate::measure::{memory_kib, print_table, row, time};
 use crate::with_novatrace::{Rows, registered};
 use crate::workload::{COUNTERS, KEYS, TRACKS, duration, sample};
 
@@ -109,12 +109,6 @@ pub fn run_case(case: Case) -> Result<()> {
     };
     println!("{}", serde_json::to_string(&line)?);
     Ok(())
-}
-
-fn memory_kib(key: &str) -> Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("Linux says so")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// The numbers below `block` in an order by chance that is always the same.

@@ -3,6 +3,7 @@
 mod caller;
 mod floor;
 mod grow;
+mod live;
 mod measure;
 mod w6;
 mod with_novatrace;
@@ -70,6 +71,11 @@ enum Task {
         #[arg(long)]
         null: bool,
     },
+    /// Live recording: W1 to W5.
+    Live(live::Choice),
+    /// One contestant at one task of `live`.
+    #[command(hide = true)]
+    LiveCase(live::Case),
     /// One case of `grow`.
     #[command(hide = true)]
     Case(grow::Case),
@@ -86,6 +92,8 @@ fn main() -> Result<()> {
         }
         Task::Caller { bursts } => caller::run(bursts, &dir, json),
         Task::Grow { max, repeat, null } => grow::run(max, repeat, &dir, null, json),
+        Task::Live(choice) => live::run(&choice, &dir, json),
+        Task::LiveCase(case) => live::run_case(&case),
         Task::Case(case) => grow::run_case(case),
     }
 }

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
+use anyhow::{Context, Result};
+
 use crate::workload::BATCH;
 
 /// What a stretch of the program took, in nanoseconds.
@@ -31,6 +33,13 @@ fn processor_ns() -> f64 {
     };
     let ns = |time: libc::timeval| time.tv_sec as f64 * 1e9 + time.tv_usec as f64 * 1e3;
     ns(usage.ru_utime) + ns(usage.ru_stime)
+}
+
+/// A number from `/proc/self/status`, such as `VmHWM:`.
+pub fn memory_kib(key: &str) -> Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key)).context("Linux says so")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 pub fn median(mut values: Vec<f64>) -> f64 {

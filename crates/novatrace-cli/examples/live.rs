@@ -129,24 +129,25 @@ fn walk(folder: &Path, depth: u32, send: &SyncSender<Work>, left: &mut usize) {
     // A span for each package; what lies deeper is the same.
     let _span = (depth == 2).then(|| trace!(name, category = "walk"));
     let Ok(entries) = fs::read_dir(folder) else { return };
-    let mut entries: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    // A link to a folder is no folder here, so that there are no loops.
+    let is_folder = |entry: &fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+    let mut entries: Vec<_> =
+        entries.flatten().map(|entry| (entry.path(), is_folder(&entry))).collect();
     entries.sort();
-    for path in entries {
+    for (path, is_folder) in entries {
         if *left == 0 {
             return;
         }
-        if path.is_dir() {
+        if is_folder {
             walk(&path, depth + 1, send, left);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             *left -= 1;
             let flow = novatrace::flow();
-            {
-                let _span = trace!("push", category = "queue", flow_out = flow);
-                if send.send(Work { path, flow }).is_err() {
-                    return;
-                }
-            }
+            let _span = trace!("push", category = "queue", flow_out = flow);
             QUEUE.add(1);
+            if send.send(Work { path, flow }).is_err() {
+                return;
+            }
         }
     }
 }
@@ -252,6 +253,8 @@ fn main() -> Result<()> {
         None => default_sources()?,
     };
     println!("counting the words of up to {} files below `{}`", arguments.files, sources.display());
+    fs::File::create(&arguments.out)
+        .with_context(|| format!("cannot create `{}`", arguments.out.display()))?;
     // The first run warms the file system's cache for the others.
     let warm = run(&sources, &arguments);
     if warm.files == 0 {

@@ -39,6 +39,8 @@ impl NovatraceLayer {
 #[derive(Debug, Default)]
 struct Spoken {
     fields: Fields,
+    /// What was recorded later, the last time.
+    later: Fields,
     /// Arrows that lead to the next slice.
     arrows: Vec<FlowId>,
     /// The arrow from slice to slice.
@@ -79,9 +81,10 @@ where
         fields.category(site.level);
         values.record(&mut Visitor { site, fields: &mut fields, message: None });
         on.instant(fields.said());
+        // Read already: a `Debug` of the program's must not run while the extensions are locked.
         let mut extensions = span.extensions_mut();
         if let Some(spoken) = extensions.get_mut::<Spoken>() {
-            values.record(&mut Visitor { site, fields: &mut spoken.fields, message: None });
+            spoken.later = fields;
         } else {
             extensions.insert(Spoken { fields, ..Spoken::default() });
         }
@@ -149,10 +152,11 @@ where
 
 impl Spoken {
     fn begin(&mut self, on: novatrace::__macro_support::SiteOn) -> SpanGuard {
-        if self.arrows.is_empty() && self.polls.is_none() {
+        if self.arrows.is_empty() && self.polls.is_none() && self.later.is_empty() {
             return on.begin(self.fields.said());
         }
         let mut fields = self.fields.clone();
+        fields.append(&self.later);
         for flow in self.arrows.drain(..).chain(self.polls) {
             fields.flow(flow);
         }

@@ -27,7 +27,8 @@
 //! |---|---|
 //! | a span, each time it is entered | a slice on the thread's track, from enter to exit |
 //! | its fields | arguments; numbers and booleans keep their types |
-//! | fields recorded later | an instant of the span's name that has them, and arguments from the next enter on |
+//! | fields recorded later | an instant of the span's name that has them; those recorded last are arguments from the next enter on |
+//! | dots in names of fields | underscores, by the viewer |
 //! | target | category: chosen as for `trace!`, by `SessionBuilder::categories` and `NOVATRACE_CATEGORIES` |
 //! | level | another category: "INFO" |
 //! | an event | an instant; its message is the name, the other fields are arguments |

@@ -5,15 +5,34 @@
 //! the other's store, and a record be neither drained nor refused. `membarrier(2)` lets the worker
 //! run that fence on behalf of all threads, so that the recording side needs to keep only the
 //! compiler from reordering. Where the kernel refuses it, the worker waits instead: longer, by five
-//! orders of magnitude, than a processor keeps a store to itself. Other systems fence on both sides.
-#![cfg_attr(target_os = "linux", expect(unsafe_code, reason = "one system call"))]
+//! orders of magnitude, than a processor keeps a store to itself. Other systems fence on both sides,
+//! and so do loom's models, which know no fence on another thread's behalf.
+//!
+//! Here too: what the ring is made of, from the standard library or, in models, from loom.
+#![cfg_attr(all(target_os = "linux", not(loom)), expect(unsafe_code, reason = "one system call"))]
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(loom)))]
 pub(crate) use linux::{heavy, light, prepare};
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), loom))]
 pub(crate) use other::{heavy, light, prepare};
 
-#[cfg(target_os = "linux")]
+#[cfg(not(loom))]
+pub(crate) use std::{sync::Mutex, sync::atomic, thread};
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{Mutex, atomic};
+
+#[cfg(loom)]
+pub(crate) mod thread {
+    pub(crate) use loom::thread::{Thread, current, yield_now};
+
+    /// Without the limit: who relies on it is found to wait for ever.
+    pub(crate) fn park_timeout(_: std::time::Duration) {
+        loom::thread::park();
+    }
+}
+
+#[cfg(all(target_os = "linux", not(loom)))]
 mod linux {
     use std::sync::atomic::{Ordering, compiler_fence};
     use std::time::Duration;
@@ -44,9 +63,9 @@ mod linux {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), loom))]
 mod other {
-    use std::sync::atomic::{Ordering, fence};
+    use super::atomic::{Ordering, fence};
 
     pub(crate) fn prepare() {}
 

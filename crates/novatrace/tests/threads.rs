@@ -178,3 +178,89 @@ fn a_thread_can_record_while_its_locals_are_destroyed() {
     // Setting it twice drops the first value too.
     assert_eq!(trace.finish().expect("memory takes all").events, 5);
 }
+
+/// Calls `record` with 0 to `events` in that order, each on the thread that `whose` says.
+fn in_turns(
+    threads: u64,
+    events: u64,
+    whose: impl Fn(u64) -> u64 + Sync,
+    record: impl Fn(u64) + Sync,
+) {
+    let turn = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let (turn, whose, record) = (&turn, &whose, &record);
+            scope.spawn(move || {
+                for at in (0..events).filter(|at| whose(*at) == thread) {
+                    while turn.load(Ordering::Acquire) != at {
+                        std::thread::yield_now();
+                    }
+                    record(at);
+                    turn.store(at + 1, Ordering::Release);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn threads_that_take_turns_on_one_track_need_no_lane() {
+    let whose: [fn(u64) -> u64; 3] = [|at| at % 3, |at| at / 700, |at| at * at / 7 % 3];
+    for window in [0, 1, 100, 1 << 14] {
+        for whose in whose {
+            let builder = TraceGenerator::builder().window(window).ring_bytes(1 << 16);
+            let trace = builder.sink(Memory::default()).expect("a trace");
+            let track = trace.group("g").track("t");
+            in_turns(3, 2_100, whose, |at| {
+                track.duration(at * 10, 10, "turn").emit().expect("open");
+            });
+            assert_eq!(trace.finish().expect("memory takes all").lanes, 0, "window {window}");
+        }
+    }
+}
+
+#[test]
+fn slices_late_within_the_window_need_no_lane_whichever_thread_calls() {
+    for window in [1, 7, 100] {
+        let builder = TraceGenerator::builder().window(window);
+        let trace = builder.sink(Memory::default()).expect("a trace");
+        let track = trace.group("g").track("t");
+        in_turns(
+            2,
+            2_000,
+            |at| at / 3 % 2,
+            |at| {
+                // Each block of window + 1 events backwards.
+                let block = window as u64 + 1;
+                let place = at / block * block + (block - 1 - at % block);
+                track.duration(place * 10, 10, "late").emit().expect("open");
+            },
+        );
+        assert_eq!(trace.finish().expect("memory takes all").lanes, 0, "window {window}");
+    }
+}
+
+#[test]
+fn a_backlog_of_one_thread_does_not_make_another_late() {
+    let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
+    let track = trace.group("g").track("t");
+    let others = trace.group("g").track("u");
+    // More than the window in each ring at once, and in turns: first one thread, then the other.
+    for round in 0..5 {
+        in_turns(
+            2,
+            2,
+            |at| at,
+            |at| {
+                for place in 0..20_000 {
+                    let time = ((round * 2 + at) * 20_000 + place) * 10;
+                    track.duration(time, 10, "slice").emit().expect("open");
+                    if place % 2 == 0 {
+                        others.instant(time, "instant").emit().expect("open");
+                    }
+                }
+            },
+        );
+    }
+    assert_eq!(trace.finish().expect("memory takes all").lanes, 0);
+}

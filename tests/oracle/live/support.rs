@@ -8,7 +8,8 @@ use novatrace_testkit::{Loaded, Oracle};
 /// There is one session at a time in a process, and tests are threads of one.
 static ONE: Mutex<()> = Mutex::new(());
 
-fn one() -> MutexGuard<'static, ()> {
+#[allow(dead_code, reason = "for tests that open sessions themselves")]
+pub(crate) fn one() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -66,7 +67,7 @@ impl Sink for Gate {
 /// What `record` records into a gate.
 #[track_caller]
 pub(crate) fn recording_into(
-    gate: Gate,
+    gate: &Gate,
     builder: SessionBuilder,
     record: impl FnOnce(&Session),
 ) -> (Vec<u8>, Report) {
@@ -80,6 +81,7 @@ pub(crate) fn recording_into(
 }
 
 /// What `record` records.
+#[allow(dead_code, reason = "not every test reads all that is recorded")]
 #[track_caller]
 pub(crate) fn recording_bytes(
     builder: SessionBuilder,
@@ -87,10 +89,11 @@ pub(crate) fn recording_bytes(
 ) -> (Vec<u8>, Report) {
     let gate = Gate::default();
     gate.open();
-    recording_into(gate, builder, record)
+    recording_into(&gate, builder, record)
 }
 
 /// What `record` records, as the trace processor has it; healthy, or the test fails.
+#[allow(dead_code, reason = "not every test reads all that is recorded")]
 #[track_caller]
 pub(crate) fn recording(
     oracle: &Oracle,
@@ -102,6 +105,7 @@ pub(crate) fn recording(
 }
 
 /// The trace that these bytes are; healthy, or the test fails.
+#[allow(dead_code, reason = "not every test reads all that is recorded")]
 #[track_caller]
 pub(crate) fn read(oracle: &Oracle, bytes: &[u8]) -> Loaded {
     let loaded = oracle.load_bytes(bytes).expect("the trace processor takes it");

@@ -86,13 +86,12 @@ impl<A: Items, R: Rest> Said<A, R> {
     ) -> Said<And<'a, A>, Spill> {
         let key = Label::Name(key);
         let mut spill = self.rest.into_spill();
-        let scalar = value::scalar(value);
-        if scalar.is_none()
+        let item = value::scalar(value).map(|scalar| Item::Argument(key, scalar));
+        if item.is_none()
             && let Err(error) = value::parts(&mut spill, Limits::default(), key, value)
         {
             spill.text(key, &format!("<{error}>"));
         }
-        let item = scalar.map(|scalar| Item::Argument(key, scalar));
         Said { items: And { before: self.items, item }, rest: spill }
     }
 

@@ -7,6 +7,7 @@
 //! nanoseconds, without knowing the counter's frequency, and follows every drift.
 #![expect(unsafe_code, reason = "reading the processor's counter and the system's clocks")]
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 const UNKNOWN: u8 = 0;
@@ -42,6 +43,13 @@ pub(crate) fn prepare() -> ClockSource {
 #[inline(always)]
 pub(crate) fn ticks() -> u64 {
     if SOURCE.load(Ordering::Relaxed) == COUNTER { counter::read() } else { system_ticks() }
+}
+
+/// Ticks now, read after all that the thread has loaded before: the counter may otherwise be read early.
+#[inline(always)]
+pub(crate) fn ticks_after_loads() -> u64 {
+    counter::wait_for_loads();
+    ticks()
 }
 
 #[inline(never)]
@@ -96,12 +104,18 @@ impl Clock {
 
 #[cfg(target_arch = "x86_64")]
 mod counter {
-    use std::arch::x86_64::{__cpuid, _rdtsc};
+    use std::arch::x86_64::{__cpuid, _mm_lfence, _rdtsc};
 
     #[inline(always)]
     pub(super) fn read() -> u64 {
         // SAFETY: every x86-64 processor has the instruction.
         unsafe { _rdtsc() }
+    }
+
+    #[inline(always)]
+    pub(super) fn wait_for_loads() {
+        // SAFETY: every x86-64 processor has the instruction.
+        unsafe { _mm_lfence() };
     }
 
     /// Whether the counter runs at one rate whatever the processor does, and is the same on all
@@ -124,6 +138,8 @@ mod counter {
         0
     }
 
+    pub(super) fn wait_for_loads() {}
+
     pub(super) fn is_usable() -> bool {
         false
     }
@@ -137,6 +153,15 @@ struct Anchor {
 }
 
 impl Anchor {
+    /// The time of `ticks` on the line through this reading.
+    #[inline(always)]
+    #[expect(clippy::cast_possible_truncation, reason = "times of a trace fit 63 bits")]
+    fn on_line(&self, slope: u64, ticks: u64) -> u64 {
+        let since = ticks.wrapping_sub(self.ticks).cast_signed();
+        let ns = (i128::from(since) * i128::from(slope)) >> 32;
+        self.ns.wrapping_add_signed(ns as i64)
+    }
+
     /// The reading with the least time around it, of a few: the thread may be interrupted in one.
     fn read() -> Self {
         let mut best = (u64::MAX, Self { ticks: 0, ns: 0 });
@@ -159,12 +184,19 @@ pub(crate) struct Timeline {
     now: Anchor,
     /// Nanoseconds a tick between the two, times 2^32.
     slope: u64,
+    /// The readings before, and the slopes after them: for what a thread has read and was interrupted
+    /// before it was published. On another line it would come to lie a little off, and so, perhaps, on
+    /// the wrong side of what another thread did.
+    before: VecDeque<(Anchor, u64)>,
 }
+
+/// Readings that are kept: seconds of them.
+const MAX_BEFORE: usize = 1 << 10;
 
 impl Timeline {
     pub(crate) fn start() -> Self {
         let now = Anchor::read();
-        Self { last: now, now, slope: 1 << 32 }
+        Self { last: now, now, slope: 1 << 32, before: VecDeque::new() }
     }
 
     /// Reads both clocks. Times of what was recorded before are known then.
@@ -178,6 +210,13 @@ impl Timeline {
             (now.ticks.wrapping_sub(self.now.ticks), now.ns.wrapping_sub(self.now.ns));
         // Clocks that stand still, or were set back, say nothing.
         if now.ticks > self.now.ticks && now.ns >= self.now.ns {
+            // The first reading has no line before it.
+            if self.last != self.now {
+                if self.before.len() == MAX_BEFORE {
+                    self.before.pop_front();
+                }
+                self.before.push_back((self.last, self.slope));
+            }
             let slope = (u128::from(ns) << 32) / u128::from(ticks);
             self.slope = u64::try_from(slope).unwrap_or(u64::MAX);
             self.last = self.now;
@@ -187,11 +226,22 @@ impl Timeline {
 
     /// The time of `ticks`, which were read between the last two readings, or little before.
     #[inline(always)]
-    #[expect(clippy::cast_possible_truncation, reason = "times of a trace fit 63 bits")]
     pub(crate) fn ns(&self, ticks: u64) -> u64 {
-        let since = ticks.wrapping_sub(self.last.ticks).cast_signed();
-        let ns = (i128::from(since) * i128::from(self.slope)) >> 32;
-        self.last.ns.wrapping_add_signed(ns as i64)
+        if ticks >= self.last.ticks {
+            self.last.on_line(self.slope, ticks)
+        } else {
+            self.earlier_ns(ticks)
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn earlier_ns(&self, ticks: u64) -> u64 {
+        let after = self.before.partition_point(|(anchor, _)| anchor.ticks <= ticks);
+        match self.before.get(after.saturating_sub(1)) {
+            Some((anchor, slope)) => anchor.on_line(*slope, ticks),
+            None => self.last.on_line(self.slope, ticks),
+        }
     }
 
     /// No time that is still to be converted is earlier, but by accident.
@@ -213,9 +263,13 @@ mod tests {
         Anchor { ticks, ns }
     }
 
+    fn timeline(now: Anchor, slope: u64) -> Timeline {
+        Timeline { last: at(0, 0), now, slope, before: VecDeque::new() }
+    }
+
     #[test]
     fn times_lie_on_a_line_from_reading_to_reading() {
-        let mut timeline = Timeline { last: at(0, 0), now: at(1_000, 500), slope: 0 };
+        let mut timeline = timeline(at(1_000, 500), 1 << 31);
         timeline.advance_to(at(3_000, 1_500));
         assert_eq!(timeline.ns(1_000), 500);
         assert_eq!(timeline.ns(2_000), 1_000);
@@ -224,11 +278,22 @@ mod tests {
         assert_eq!(timeline.ns(800), 400);
         timeline.advance_to(at(4_000, 3_500));
         assert_eq!((timeline.ns(3_000), timeline.ns(3_500)), (1_500, 2_500));
+        // What was read long ago stays on the line of its time.
+        assert_eq!((timeline.ns(2_000), timeline.ns(800), timeline.ns(10)), (1_000, 400, 5));
+    }
+
+    #[test]
+    fn what_was_read_before_the_first_reading_lies_on_the_first_line() {
+        let mut timeline = Timeline { last: at(1_000, 500), ..timeline(at(1_000, 500), 1 << 32) };
+        timeline.advance_to(at(3_000, 1_500));
+        assert_eq!(timeline.ns(800), 400);
+        timeline.advance_to(at(4_000, 3_500));
+        assert_eq!(timeline.ns(800), 400);
     }
 
     #[test]
     fn a_clock_that_stands_still_or_steps_back_bends_nothing() {
-        let mut timeline = Timeline { last: at(0, 0), now: at(1_000, 1_000), slope: 1 << 32 };
+        let mut timeline = timeline(at(1_000, 1_000), 1 << 32);
         timeline.advance_to(at(1_000, 1_700));
         timeline.advance_to(at(1_500, 900));
         assert_eq!(timeline.ns(700), 700);
@@ -238,7 +303,7 @@ mod tests {
     #[test]
     fn a_long_sleep_does_not_overflow() {
         let day = 86_400_000_000_000;
-        let mut timeline = Timeline { last: at(0, 0), now: at(0, 0), slope: 0 };
+        let mut timeline = timeline(at(0, 0), 0);
         timeline.advance_to(at(10 * day, 3 * day));
         // The slope is rounded down, by less than 2^-32.
         assert!(3 * day - timeline.ns(10 * day) <= (10 * day) >> 32);

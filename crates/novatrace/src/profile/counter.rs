@@ -82,7 +82,7 @@ impl Counter {
             let mut bits = self.bits.load(Ordering::Acquire);
             loop {
                 // Between the load and the exchange: no other addition then lies between.
-                let ticks = clock::ticks();
+                let ticks = clock::ticks_after_loads();
                 let sum = f64::from_bits(bits) + value;
                 if sum.is_nan() {
                     return;

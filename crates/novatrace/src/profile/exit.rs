@@ -26,16 +26,17 @@ pub(super) fn hook_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
+            let live = registry().session().map(Arc::clone);
+            // The worker, or its sink, would wait for itself; its panic is an error of the session's.
+            let live = live.filter(|live| !live.link().is_worker());
+            let Some(live) = live else { return before(panic) };
             let payload = panic.payload();
             let message = payload.downcast_ref::<&str>().copied();
             let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
             let message = message.unwrap_or_default();
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             crate::instant!("panic", category = "panic", message = message, place = place);
-            let live = registry().session().map(Arc::clone);
-            if let Some(live) = live {
-                let _ = live.link().flush();
-            }
+            let _ = live.link().flush();
             before(panic);
         }));
     });
@@ -48,6 +49,7 @@ mod platform {
     use std::sync::MutexGuard;
 
     use super::super::site::{Registry, registry};
+    use super::super::thread;
 
     thread_local! {
         /// Held across a fork, so that the child finds the registry whole.
@@ -76,6 +78,7 @@ mod platform {
             if let Some(mut registry) = held.take() {
                 registry.forget_session();
             }
+            thread::forget();
         });
     }
 }

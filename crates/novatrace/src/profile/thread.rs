@@ -308,6 +308,18 @@ fn push_slowly(
     false
 }
 
+/// In a forked child, whose only thread this is: its ring is one that nobody takes from.
+#[cfg(unix)]
+pub(super) fn forget() {
+    let _ = LOCAL.try_with(Local::detach);
+    let _ = OWNED.try_with(|owned| {
+        if let Ok(mut owned) = owned.try_borrow_mut() {
+            // To let it go takes locks, which threads may have held that are not here.
+            std::mem::forget(owned.0.take());
+        }
+    });
+}
+
 /// Gives the thread a ring of the session that records, if there is one.
 fn attach(local: &Local) -> bool {
     let Some(live) = registry().session().map(Arc::clone) else { return false };

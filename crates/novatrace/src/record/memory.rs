@@ -3,10 +3,15 @@
 #![expect(unsafe_code, reason = "mapped memory")]
 
 use std::cell::UnsafeCell;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 
 /// Words that are zero until they are written.
-pub(super) struct Words(platform::Words);
+pub(super) struct Words {
+    words: platform::Words,
+    /// One for each word, for loom to know who touches it.
+    #[cfg(loom)]
+    shadows: Box<[loom::cell::UnsafeCell<()>]>,
+}
 
 impl Words {
     /// So many words.
@@ -15,7 +20,38 @@ impl Words {
     ///
     /// If there is no memory for them.
     pub(super) fn new(words: usize) -> Self {
-        Self(platform::Words::new(words))
+        Self {
+            words: platform::Words::new(words),
+            #[cfg(loom)]
+            shadows: (0..words).map(|_| loom::cell::UnsafeCell::new(())).collect(),
+        }
+    }
+
+    /// Tells loom, if it is there, that the caller writes words. A reader or another writer that is
+    /// not ordered with it is a race, which fails the model.
+    #[inline(always)]
+    #[cfg_attr(not(loom), expect(clippy::unused_self, reason = "used by the models"))]
+    pub(super) fn are_written(&self, words: Range<u64>) {
+        #[cfg(loom)]
+        for word in words {
+            let place = usize::try_from(word).expect("small") % self.shadows.len();
+            self.shadows[place].with_mut(|_| ());
+        }
+        #[cfg(not(loom))]
+        let _ = words;
+    }
+
+    /// The same for a reader.
+    #[inline(always)]
+    #[cfg_attr(not(loom), expect(clippy::unused_self, reason = "used by the models"))]
+    pub(super) fn are_read(&self, words: Range<u64>) {
+        #[cfg(loom)]
+        for word in words {
+            let place = usize::try_from(word).expect("small") % self.shadows.len();
+            self.shadows[place].with(|_| ());
+        }
+        #[cfg(not(loom))]
+        let _ = words;
     }
 }
 
@@ -24,7 +60,7 @@ impl Deref for Words {
 
     #[inline(always)]
     fn deref(&self) -> &[UnsafeCell<u64>] {
-        &self.0
+        &self.words
     }
 }
 

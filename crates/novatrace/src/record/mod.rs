@@ -28,6 +28,8 @@
 //! none or when an [`Tag::Key`] item comes before), and 32 bits for a value that fits.
 
 mod item;
+#[cfg(all(test, loom))]
+mod loom_models;
 mod memory;
 mod ring;
 mod thread;

@@ -18,14 +18,20 @@
 use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::Thread;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::memory::Words;
 use super::{Fill, Kind, MAX_WORDS, head, words_of};
-use crate::sync;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::thread::{self, Thread};
+use crate::sync::{self, Mutex};
+
+/// The smallest ring: 4 KiB. In models, whose number of orders grows with it, as small as can be.
+const MIN_WORDS: usize = if cfg!(loom) { 8 } else { 512 };
+
+/// How often a thread looks for room before it waits.
+const SPINS: u32 = if cfg!(loom) { 0 } else { 64 };
 
 /// The record came after the trace was finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,7 +124,7 @@ impl Ring {
     }
 
     fn new(bytes: usize) -> Self {
-        let words = (bytes / 8).next_power_of_two().max(512);
+        let words = (bytes / 8).next_power_of_two().max(MIN_WORDS);
         let ring = Self {
             words: Words::new(words),
             mask: words as u64 - 1,
@@ -195,7 +201,8 @@ impl Ring {
         let position = owner.position.get();
         let to_end = self.capacity() - (position & self.mask);
         let end = position + len as u64;
-        if len as u64 > to_end || end + spare - owner.seen_head.get() > self.capacity() {
+        let needed = (end + spare).wrapping_sub(owner.seen_head.get());
+        if len as u64 > to_end || needed > self.capacity() {
             // SAFETY: this function's contract.
             return unsafe { self.try_push_slowly(len, spare, record) };
         }
@@ -227,6 +234,8 @@ impl Ring {
             || owner.position.get() + told + 2 * len as u64 + spare - owner.seen_head.get()
                 > self.capacity()
         {
+            // The next record comes this way too, however small: to tell of a loss before it.
+            owner.seen_head.set(owner.position.get().wrapping_sub(self.capacity()));
             return Err(Refusal::Full);
         }
         if lost > 0 {
@@ -287,6 +296,7 @@ impl Ring {
             // SAFETY: `place` ≤ `mask`, and the word lies beyond `tail` and within `capacity` of
             // `head`, so that the worker does not read it before it is published.
             unsafe { *self.words[place].get() = head(Kind::Skip, 0, 0, 0) };
+            self.words.are_written(position..position + 1);
         }
         Ok(end)
     }
@@ -300,6 +310,7 @@ impl Ring {
     #[inline(always)]
     #[expect(clippy::mut_from_ref, reason = "the contract makes it the only reference")]
     unsafe fn place(&self, end: u64, len: usize) -> &mut [u64] {
+        self.words.are_written(end - len as u64..end);
         let place = cast((end - len as u64) & self.mask);
         let first = self.words[place..place + len].as_ptr();
         // SAFETY: the range was just checked to lie in the buffer, and by `reserve` in
@@ -312,6 +323,7 @@ impl Ring {
     fn publish(&self, end: u64) -> Result<bool, Closed> {
         let owner = &self.owner.0;
         let before = owner.position.replace(end);
+        self.words.are_written(before..end);
         owner.tail.store(end, Ordering::Release);
         sync::light();
         if self.closing.0.is_closed.load(Ordering::Relaxed) {
@@ -342,7 +354,7 @@ impl Ring {
     fn after_close(&self, end: u64) -> Result<bool, Closed> {
         loop {
             match self.closing.0.final_tail.load(Ordering::Acquire) {
-                u64::MAX => std::thread::yield_now(),
+                u64::MAX => thread::yield_now(),
                 last if end <= last => return Ok(false),
                 _ => return Err(Closed),
             }
@@ -358,28 +370,27 @@ impl Ring {
             self.owner.0.seen_head.set(head);
             end - head <= self.capacity()
         };
+        let is_closed = || self.closing.0.is_closed.load(Ordering::Acquire);
         for round in 0.. {
             if has_room() {
                 return Ok(());
             }
             // In a forked child there is no worker to wait for.
-            if self.closing.0.is_closed.load(Ordering::Acquire)
-                || self.process != std::process::id()
-            {
+            if is_closed() || self.process != std::process::id() {
                 return Err(Closed);
             }
-            if round < 64 {
+            if round < SPINS {
                 std::hint::spin_loop();
                 continue;
             }
             wake();
             *worker.waiting.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(std::thread::current());
+                Some(thread::current());
             worker.is_waited_for.store(true, Ordering::Relaxed);
             fence(Ordering::SeqCst);
-            if !has_room() {
+            if !has_room() && !is_closed() {
                 // Woken by the worker; the limit is for a worker that is gone.
-                std::thread::park_timeout(Duration::from_millis(20));
+                thread::park_timeout(Duration::from_millis(20));
             }
         }
         Ok(())
@@ -451,6 +462,7 @@ impl Drain {
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
             // only after `head` has passed it, which only this `Drain` moves.
             let first = unsafe { *ring.words[cast(place)].get() };
+            ring.words.are_read(taken.position..taken.position + 1);
             if first & 0xFF == Kind::Skip as u64 {
                 taken.position += ring.capacity() - place;
                 continue;
@@ -467,7 +479,9 @@ impl Drain {
             }
             // First, so that a record is taken also when there is a panic about it.
             taken.position += len;
-            if !with(record) {
+            let goes_on = with(record);
+            ring.words.are_read(taken.position - len..taken.position);
+            if !goes_on {
                 taken.position -= len;
                 if let Some(aside) = aside {
                     ring.put_aside_again(aside);

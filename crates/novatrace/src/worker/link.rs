@@ -202,6 +202,11 @@ impl Link {
         self.wake();
     }
 
+    /// Whether the calling thread is the worker.
+    pub(crate) fn is_worker(&self) -> bool {
+        self.worker.get().is_some_and(|worker| worker.id() == std::thread::current().id())
+    }
+
     fn wake(&self) {
         self.is_asleep.store(false, Ordering::Relaxed);
         if let Some(worker) = self.worker.get() {

@@ -75,6 +75,8 @@ struct Book {
     open: Vec<Option<Piece>>,
     name: Box<str>,
     lost: u64,
+    /// Events of the ring there is now whose loss the trace has told of.
+    told: u64,
 }
 
 impl Live {
@@ -176,6 +178,7 @@ impl Worker<'_> {
             open: Vec::new(),
             name: thread.name.clone(),
             lost: 0,
+            told: 0,
         };
         let mut thread = Thread { drain, published: 0, link: thread, book };
         thread.describe(&mut out.batch);
@@ -234,7 +237,7 @@ impl Worker<'_> {
 
     /// A ring was let go: the thread has another, or is over.
     fn next_ring(&mut self, thread: &mut Thread) -> bool {
-        thread.book.lost += thread.drain.lost();
+        self.settle_losses(thread);
         if let Some(next) = thread.link.next_ring() {
             thread.drain = next;
             thread.published = 0;
@@ -244,17 +247,34 @@ impl Worker<'_> {
         false
     }
 
+    /// Nothing more comes from a ring: what was lost after its last record is told now.
+    fn settle_losses(&mut self, thread: &mut Thread) {
+        let lost = thread.drain.lost();
+        thread.book.lost += lost;
+        let told = std::mem::take(&mut thread.book.told);
+        if lost > told {
+            self.lost(&mut thread.book, lost - told);
+            thread.book.told = 0;
+        }
+    }
+
+    /// Ends the spans that are open, as far as they are in the trace.
+    fn end_open(&mut self, book: &mut Book, ns: u64) {
+        let open = book.open.iter().take(MAX_DEPTH).flatten().count();
+        for _ in 0..open {
+            book.sequence.end(&mut self.out.batch, ns, None);
+            self.out.packet();
+        }
+        book.open.clear();
+        self.counts.left_open += open as u64;
+    }
+
     /// The thread is over, or the session is.
     fn end_thread(&mut self, thread: &mut Thread) {
         thread.follow_name(&mut self.out);
-        let Some(live) = &mut self.live else { return };
+        let Some(live) = &self.live else { return };
         let last = thread.book.sequence.last_ns().max(live.timeline.earliest_ns());
-        let open = thread.book.open.drain(..).flatten().count();
-        for _ in 0..open {
-            thread.book.sequence.end(&mut self.out.batch, last, None);
-            self.out.packet();
-        }
-        self.counts.left_open += open as u64;
+        self.end_open(&mut thread.book, last);
         self.counts.lost += thread.book.lost;
         let loss = (thread.book.lost > 0).then(|| Loss {
             thread: thread.book.name.to_string(),
@@ -262,7 +282,9 @@ impl Worker<'_> {
             events: thread.book.lost,
         });
         self.link.report_thread(loss);
-        live.free_sequences.push(thread.book.sequence.id().get());
+        if let Some(live) = &mut self.live {
+            live.free_sequences.push(thread.book.sequence.id().get());
+        }
     }
 
     /// The live session is over, and all rings have been taken. Tells when it ended.
@@ -272,14 +294,8 @@ impl Worker<'_> {
         live.timeline.advance();
         let now = live.timeline.now_ns();
         for mut thread in std::mem::take(&mut live.threads) {
-            thread.book.lost += thread.drain.lost();
-            thread.book.open.retain(Option::is_some);
-            for _ in 0..thread.book.open.len() {
-                thread.book.sequence.end(&mut self.out.batch, now, None);
-                self.out.packet();
-                self.counts.left_open += 1;
-            }
-            thread.book.open.clear();
+            self.settle_losses(&mut thread);
+            self.end_open(&mut thread.book, now);
             self.end_thread(&mut thread);
         }
         self.snapshot();
@@ -457,29 +473,43 @@ impl Worker<'_> {
             self.out.packet();
         }
         book.open[place] = None;
-        for lead in book.open[place..].iter().take(MAX_DEPTH.saturating_sub(place)).flatten() {
-            let event = EventType::SliceBegin;
-            if *lead == CONTINUED {
-                let Some(live) = &mut self.live else { return };
-                live.body.clear();
-                EventBody::new(&mut live.body).name(Text::Inline("(continued)"));
-                book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
-            } else {
-                book.sequence.named_event(&mut self.out.batch, ns, event, *lead);
+        for at in place..book.open.len().min(MAX_DEPTH) {
+            if let Some(lead) = book.open[at] {
+                self.begin_again(book, lead, ns);
             }
-            self.out.packet();
         }
         while let Some(None) = book.open.last() {
             book.open.pop();
         }
     }
 
+    /// Begins a span anew by what it is called. By its texts and not by `lead`'s numbers, which the
+    /// sequence may have forgotten at a loss.
+    fn begin_again(&mut self, book: &mut Book, lead: Piece, ns: u64) {
+        let Some(live) = &mut self.live else { return };
+        live.body.clear();
+        if let Some(site) = live.sites.iter().find(|site| site.lead == Some(lead)) {
+            let (name, category) = (site.names.name, Some(site.names.category));
+            let said = Said { name, category, items: &[] };
+            let mut place = Place { sequence: &mut book.sequence, out: &mut self.out };
+            self.dictionary.plain_body(said, &mut live.body, &mut place);
+        } else {
+            EventBody::new(&mut live.body).name(Text::Inline("(continued)"));
+        }
+        let event = EventType::SliceBegin;
+        book.sequence.event(&mut self.out.batch, ns, event, None, &live.body);
+        self.out.packet();
+    }
+
     /// Some events found no room: the trace says so, to programs and to people.
     fn lost(&mut self, book: &mut Book, events: u64) {
         let Some(live) = &mut self.live else { return };
-        let ns = live.start_ns();
-        book.sequence.start_at(&mut self.out.batch, ns, Some(book.uuid), Gap::Loss);
+        let start_ns = live.start_ns();
+        // After what came before the loss, where that has been taken in the same pass.
+        let ns = book.sequence.last_ns().max(start_ns);
+        book.sequence.start_at(&mut self.out.batch, start_ns, Some(book.uuid), Gap::Loss);
         self.out.packet();
+        book.told += events;
         book.known.clear();
         live.body.clear();
         let mut body = EventBody::new(&mut live.body);

@@ -315,13 +315,13 @@ impl<'l> Worker<'l> {
         if self.pending_events > held || self.pending_bytes > MAX_PENDING_BYTES {
             self.drain(Extent::Held);
         }
-        self.ties.turn();
+        self.ties.forget(&self.tracks);
     }
 
     /// Writes all that is known, the ends of slices included, also of tracks without pending events.
     fn drain_all(&mut self) {
         self.drain(Extent::All);
-        self.ties.clear();
+        self.ties = Ties::default();
         for track in self.tracks.iter_mut().flatten() {
             track.write_ends(&mut self.sequences[track.sequence], &mut self.out);
         }

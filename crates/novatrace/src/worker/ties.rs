@@ -19,7 +19,6 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::BuildHasher;
-use std::mem;
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
@@ -34,15 +33,24 @@ struct Tie {
     rows: [u32; 2],
 }
 
+/// Events with flows that are remembered before those are forgotten that are written.
+const FEW: usize = 1 << 10;
+
 /// The rows that are tied.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ties {
-    /// By a hash of flow and time, the row of the last such event since the last drain. Two that
-    /// share a hash make a tie that is none, which does no harm.
-    recent: HashMap<u64, u32, FixedState>,
-    /// The same of the time before: it still waits for its turn.
-    before: HashMap<u64, u32, FixedState>,
+    /// Of events with flows that may still wait, by a hash of flow and time: row and time of the last
+    /// of them. Two that share a hash make a tie that is none, which does no harm.
+    last: HashMap<u64, (u32, u64), FixedState>,
+    /// At how many of them to forget those that are written.
+    many: usize,
     found: Vec<Tie>,
+}
+
+impl Default for Ties {
+    fn default() -> Self {
+        Self { last: HashMap::default(), many: FEW, found: Vec::new() }
+    }
 }
 
 impl Ties {
@@ -54,8 +62,7 @@ impl Ties {
     #[inline]
     pub(crate) fn note(&mut self, flow: u64, time: u64, row: u32) {
         let hash = FixedState::with_seed(4).hash_one((flow, time));
-        let other = self.recent.insert(hash, row).or_else(|| self.before.get(&hash).copied());
-        if let Some(other) = other
+        if let Some((other, _)) = self.last.insert(hash, (row, time))
             && other != row
         {
             let tie = Tie { time, rows: [other, row] };
@@ -65,20 +72,16 @@ impl Ties {
         }
     }
 
-    /// To be called after each drain of the window. What came before the one before need not be
-    /// remembered: it is written, unless ties keep it back.
-    pub(crate) fn turn(&mut self) {
-        if self.found.is_empty() {
-            mem::swap(&mut self.before, &mut self.recent);
-            self.recent.clear();
-        } else {
-            self.before.extend(self.recent.drain());
+    /// Forgets what is written, now and then; to be called after each drain.
+    pub(crate) fn forget(&mut self, tracks: &[Option<Box<Track>>]) {
+        if self.last.len() >= self.many {
+            self.last.retain(|_, (row, time)| {
+                let track = tracks.get(*row as usize).and_then(Option::as_ref);
+                let first = track.and_then(|track| track.pending.first_left(0));
+                first.is_some_and(|first| first <= *time)
+            });
+            self.many = (2 * self.last.len()).max(FEW);
         }
-    }
-
-    /// To be called when everything is written.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::default();
     }
 
     /// Prepares the tied rows for a drain; `number` is later than those of all events. Keeps the ties
