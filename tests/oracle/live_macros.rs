@@ -117,8 +117,8 @@ fn log_in(user: &str, attempt: Option<u8>, shown: Shown, secret: Secret, bytes: 
 }
 
 #[trace_func_args]
-fn keys(flow_in: u32, category: &str, name: String) -> String {
-    format!("{flow_in}{category}{name}")
+fn keys(flow_in: u32, category: &str, r#type: String) -> String {
+    format!("{flow_in}{category}{type}")
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn arguments_of_functions_are_those_of_their_spans() {
         [
             ("category".to_owned(), text("c")),
             ("flow_in".to_owned(), Value::Uint(1)),
-            ("name".to_owned(), text("n")),
+            ("type".to_owned(), text("n")),
         ]
     );
 }
@@ -339,9 +339,14 @@ fn tasks_that_outlive_their_session_end_with_it() {
     let (send, receive) = tokio::sync::oneshot::channel::<()>();
     let mut task = None;
     let (loaded, report) = recording(&oracle, Session::builder(), || {
-        let waiting = async { receive.await.is_ok() }.in_span("waits");
-        task = Some(runtime.spawn(waiting));
-        std::thread::sleep(Duration::from_millis(5));
+        let (polled, is_polled) = std::sync::mpsc::channel();
+        let waiting = async move {
+            polled.send(()).expect("it waits");
+            receive.await.is_ok()
+        };
+        task = Some(runtime.spawn(waiting.in_span("waits")));
+        is_polled.recv().expect("it is polled");
+        std::thread::sleep(Duration::from_millis(2));
     });
     assert_eq!(report.left_open, 1);
     let slices = loaded.slices();
@@ -354,4 +359,109 @@ fn tasks_that_outlive_their_session_end_with_it() {
     });
     assert_eq!(report.left_open, 0);
     assert!(loaded.slices().iter().all(|slice| slice.dur >= 0 && !is_task(slice)));
+}
+
+/// What is on the rows of tasks, in order of start.
+fn task_slices(loaded: &Loaded) -> Vec<Slice> {
+    loaded.slices().into_iter().filter(is_task).collect()
+}
+
+#[test]
+fn what_is_inside_a_task_ends_before_it_when_the_task_is_dropped() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        runtime().block_on(async {
+            for _ in 0..20 {
+                let inner = std::future::pending::<()>().in_span("inner");
+                let outer = async move {
+                    tokio::task::yield_now().await;
+                    inner.await;
+                };
+                let outer = outer.in_span("outer");
+                let cut = tokio::time::timeout(Duration::from_millis(2), outer).await;
+                assert!(cut.is_err());
+            }
+        });
+    });
+    assert_eq!((report.lanes, report.left_open, report.lost), (0, 0, 0));
+    let tasks = task_slices(&loaded);
+    assert_eq!(tasks.len(), 40);
+    for pair in tasks.chunks(2) {
+        assert_eq!((name(&pair[0]), name(&pair[1])), ("outer", "inner"));
+        assert_eq!(pair[1].parent_id, Some(pair[0].id));
+        assert!(pair[1].end() <= pair[0].end(), "{pair:?}");
+    }
+}
+
+#[test]
+fn futures_that_run_at_once_inside_a_task_do_not_share_its_row() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        runtime().block_on(
+            async {
+                let sleep = |ms| tokio::time::sleep(Duration::from_millis(ms));
+                tokio::join!(
+                    sleep(4).in_span("first"),
+                    sleep(8).in_span("second"),
+                    sleep(2).in_span("third")
+                );
+                sleep(1).in_span("after").await;
+            }
+            .in_span("all"),
+        );
+    });
+    assert_eq!((report.lanes, report.left_open), (0, 0));
+    let tasks = task_slices(&loaded);
+    let shape: Vec<_> = tasks.iter().map(|slice| (name(slice), slice.depth)).collect();
+    let expected = [("all", 0), ("first", 1), ("second", 0), ("third", 0), ("after", 1)];
+    assert_eq!(shape, expected);
+    let rows: std::collections::BTreeSet<_> = tasks.iter().map(|slice| slice.track_id).collect();
+    assert_eq!(rows.len(), 3);
+    assert_eq!(tasks[4].parent_id, Some(tasks[0].id));
+}
+
+#[test]
+fn ten_thousand_tasks_need_as_many_rows_as_run_at_once() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        runtime().block_on(async {
+            let tasks: Vec<_> =
+                (0..10_000).map(|id| tokio::spawn(in_span!(async {}, "short", id = id))).collect();
+            for task in tasks {
+                task.await.expect("no panic");
+            }
+        });
+    });
+    assert_eq!((report.lanes, report.lost), (0, 0));
+    let tasks = task_slices(&loaded);
+    let rows: std::collections::BTreeSet<_> = tasks.iter().map(|slice| slice.track_id).collect();
+    assert_eq!(tasks.len(), 10_000);
+    assert!(rows.len() <= 3, "{}", rows.len());
+    let mut ids: Vec<_> = tasks.iter().map(|slice| slice.args["id"].as_i64()).collect();
+    ids.sort_unstable();
+    assert!((0..10_000).map(Some).eq(ids));
+}
+
+#[test]
+fn a_task_that_panics_ends_its_span_and_its_poll() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        runtime().block_on(async {
+            let fails = async {
+                tokio::task::yield_now().await;
+                async { panic!("on purpose") }.in_span("inner").await;
+            };
+            let task: tokio::task::JoinHandle<()> = tokio::spawn(fails.in_span("outer"));
+            assert!(task.await.expect_err("it panics").is_panic());
+            tokio::spawn(async {}.in_span("next")).await.expect("no panic");
+        });
+    });
+    assert_eq!((report.lanes, report.left_open), (0, 0));
+    let shape: Vec<_> =
+        task_slices(&loaded).iter().map(|slice| (name(slice).to_owned(), slice.depth)).collect();
+    assert_eq!(shape, [("outer", 0), ("inner", 1), ("next", 0)].map(|(n, d)| (n.to_owned(), d)));
+    let on_threads: Vec<_> = loaded.slices().into_iter().filter(|slice| !is_task(slice)).collect();
+    assert!(on_threads.iter().all(|slice| slice.dur >= 0));
+    let polls = names(&loaded).into_iter().filter(|polled| polled == "outer").count();
+    assert_eq!(polls, 3, "the task and two polls");
 }

@@ -18,6 +18,7 @@ pub(crate) struct Options {
     pub(crate) category: Option<LitStr>,
     pub(crate) track: Option<Expr>,
     pub(crate) skip: Vec<Ident>,
+    pub(crate) skips_all: bool,
 }
 
 impl Options {
@@ -27,8 +28,18 @@ impl Options {
     }
 
     fn parse_as(which: Which, input: ParseStream<'_>) -> Result<Self> {
-        let mut options = Self { which, name: None, category: None, track: None, skip: Vec::new() };
+        let mut options = Self {
+            which,
+            name: None,
+            category: None,
+            track: None,
+            skip: Vec::new(),
+            skips_all: false,
+        };
         while !input.is_empty() {
+            if input.peek(LitStr) {
+                return Err(input.error("a name is given as `name = \"…\"`"));
+            }
             let key: Ident = input.parse()?;
             match key.to_string().as_str() {
                 "name" => set(&mut options.name, &key, input)?,
@@ -40,14 +51,15 @@ impl Options {
                     let names = Punctuated::<Ident, Token![,]>::parse_terminated(&content)?;
                     options.skip.extend(names);
                 }
-                "skip" => {
+                "skip_all" if which == Which::Arguments => options.skips_all = true,
+                "skip" | "skip_all" => {
                     let message = "`trace_func` records no arguments; `trace_func_args` does";
                     return Err(syn::Error::new(key.span(), message));
                 }
                 _ => {
                     let known = match which {
                         Which::Function => "`name`, `category` and `track`",
-                        Which::Arguments => "`name`, `category`, `track` and `skip`",
+                        Which::Arguments => "`name`, `category`, `track`, `skip` and `skip_all`",
                     };
                     let message = format!("unknown option `{key}`: there are {known}");
                     return Err(syn::Error::new(key.span(), message));

@@ -1,9 +1,10 @@
 //! The function as it becomes.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{FnArg, Ident, ItemFn, Pat, Result, Signature};
+use syn::visit_mut::{self, VisitMut};
+use syn::{AttrStyle, FnArg, Ident, ItemFn, LitStr, Pat, Result, ReturnType, Signature, Type};
 
 use crate::attr::{Options, Which};
 
@@ -20,66 +21,104 @@ pub(crate) fn expand(options: &Options, item: TokenStream) -> Result<TokenStream
         let message = "an `async fn` is drawn on a track of its task's, not on one of your own";
         return Err(syn::Error::new(track.span(), message));
     }
-    let said = said(options, &sig)?;
-    let statements = &block.stmts;
+    let name = options.name.as_ref().map_or_else(|| name_of(&sig.ident), LitStr::value);
+    let category = options
+        .category
+        .as_ref()
+        .map_or_else(|| quote!(::core::module_path!()), quote::ToTokens::to_token_stream);
+    let said = said(&arguments(options, &sig)?);
+    // The body stays a block, so that what the compiler says of it points where it did.
     let body = match (&options.track, sig.asyncness) {
         (None, None) => quote! {
-            let _novatrace_span = ::novatrace::trace!(#said);
-            #(#statements)*
+            let _novatrace_span = ::novatrace::__site!(@ begin [#name] [] {#category} {#said});
+            #block
         },
         (Some(track), None) => quote! {
-            let _novatrace_span = ::novatrace::__track_span!(#track, #said);
-            #(#statements)*
+            let _novatrace_span = ::novatrace::__site!(@ on_track [#name] [#track] {#category} {#said});
+            #block
         },
         (_, Some(_)) => {
-            let output = match &sig.output {
-                syn::ReturnType::Default => quote!(()),
-                // `impl Trait` cannot be named inside; it is inferred from what comes out.
-                syn::ReturnType::Type(_, ty) if mentions_impl(ty) => quote!(_),
-                syn::ReturnType::Type(_, ty) => quote!(#ty),
-            };
-            // The output is named, so that `?` and `return` are understood as they were.
+            let output = output_hint(&sig.output);
             quote! {
-                let _novatrace_task = ::novatrace::__task!(#said);
+                let _novatrace_task = ::novatrace::__site!(@ task [#name] [] {#category} {#said});
                 ::novatrace::__macro_support::InSpan::new(_novatrace_task, async move {
-                    let _novatrace_output: #output = { #(#statements)* };
-                    #[allow(unreachable_code)]
-                    _novatrace_output
+                    #output
+                    #block
                 })
                 .await
             }
         }
     };
+    let (outer, inner): (Vec<_>, Vec<_>) =
+        attrs.iter().partition(|attribute| matches!(attribute.style, AttrStyle::Outer));
     Ok(quote! {
-        #(#attrs)*
+        #(#outer)*
         #vis #sig {
+            #(#inner)*
             #body
         }
     })
 }
 
-/// The inside of `trace!(…)`.
-fn said(options: &Options, sig: &Signature) -> Result<TokenStream> {
-    let name = if let Some(name) = &options.name {
-        quote!(#name)
-    } else {
-        let name = sig.ident.to_string();
-        let name = name.strip_prefix("r#").unwrap_or(&name);
-        quote!(#name)
+/// A `return` that is never reached, for an `async` block: the first one decides its type, without
+/// which `?` and the coercions of later ones would not be understood as they are in an `async fn`.
+fn output_hint(output: &ReturnType) -> TokenStream {
+    let mut ty = match output {
+        ReturnType::Default => return quote!(),
+        ReturnType::Type(_, ty) => (**ty).clone(),
     };
-    let category = options.category.iter().map(|category| quote!(category = #category,));
-    let arguments = arguments(options, sig)?;
-    let arguments = arguments.iter().map(|argument| {
-        // A key that is no special word of `trace!`, and an error that points at the argument.
-        let key = argument.to_string();
-        quote_spanned!(argument.span()=> #key = #argument,)
-    });
-    Ok(quote!(#name, #(#category)* #(#arguments)*))
+    if matches!(ty, Type::Never(_)) {
+        return quote!();
+    }
+    let span = ty.span();
+    Unnamed.visit_type_mut(&mut ty);
+    quote_spanned! {span=>
+        #[allow(clippy::needless_return, clippy::let_with_type_underscore)]
+        if false {
+            return ::novatrace::__macro_support::never::<#ty>();
+        }
+    }
+}
+
+/// Puts `_` in the place of each `impl Trait`, which has no name within a body.
+struct Unnamed;
+
+impl VisitMut for Unnamed {
+    fn visit_type_mut(&mut self, ty: &mut Type) {
+        if matches!(ty, Type::ImplTrait(_)) {
+            *ty =
+                Type::Infer(syn::TypeInfer { underscore_token: syn::token::Underscore::default() });
+        } else {
+            visit_mut::visit_type_mut(self, ty);
+        }
+    }
+}
+
+/// What the function is called, without the `r#` of a raw identifier.
+fn name_of(ident: &Ident) -> String {
+    let name = ident.to_string();
+    name.strip_prefix("r#").map_or(name.clone(), str::to_owned)
+}
+
+/// What `trace!` makes of its arguments; written here, since what the compiler says of a value that
+/// cannot be recorded then points at the argument.
+fn said(arguments: &[Ident]) -> TokenStream {
+    let nothing = quote!(::novatrace::__macro_support::Said::nothing());
+    arguments.iter().fold(nothing, |said, argument| {
+        let key = name_of(argument);
+        quote_spanned! {argument.span()=>
+            (&&&::novatrace::__macro_support::Value(&#argument)).add(#said, {
+                static KEY: ::novatrace::__macro_support::LazyName =
+                    ::novatrace::__macro_support::LazyName::new(#key);
+                KEY.get()
+            })
+        }
+    })
 }
 
 /// The arguments that are recorded.
 fn arguments(options: &Options, sig: &Signature) -> Result<Vec<Ident>> {
-    if options.which == Which::Function {
+    if options.which == Which::Function || options.skips_all {
         return Ok(Vec::new());
     }
     let mut named = Vec::new();
@@ -95,21 +134,5 @@ fn arguments(options: &Options, sig: &Signature) -> Result<Vec<Ident>> {
         return Err(syn::Error::new(stranger.span(), message));
     }
     named.retain(|name| !options.skip.contains(name) && !name.to_string().starts_with('_'));
-    // Hygiene: the names are the function's own.
-    for name in &mut named {
-        name.set_span(name.span().resolved_at(Span::call_site()).located_at(name.span()));
-    }
     Ok(named)
-}
-
-fn mentions_impl(ty: &syn::Type) -> bool {
-    // Looked for in the tokens: an `impl` may stand at any depth.
-    fn among(tokens: TokenStream) -> bool {
-        tokens.into_iter().any(|token| match token {
-            proc_macro2::TokenTree::Group(group) => among(group.stream()),
-            proc_macro2::TokenTree::Ident(ident) => ident == "impl",
-            _ => false,
-        })
-    }
-    among(quote!(#ty))
 }

@@ -31,17 +31,28 @@ use attr::{Options, Which};
 /// ```
 /// fn parse(text: &str) -> Option<u32> {
 ///     let _novatrace_span = ::novatrace::trace!("parse");
-///     text.parse().ok()
+///     {
+///         text.parse().ok()
+///     }
 /// }
 /// # let _ = parse("7");
 /// ```
 ///
-/// and costs what `trace!` costs. An `async fn` becomes one whose body is a future
-/// [in a span](https://docs.rs/novatrace): the span is on a track of the task's own and lasts from the
-/// first poll to the end, while each poll is a slice on the thread that polls.
+/// and costs what `trace!` costs. The second becomes, in essence,
+///
+/// ```
+/// async fn read() {
+///     ::novatrace::in_span!(async move {}, "read a file", category = "io").await
+/// }
+/// # let _ = read();
+/// ```
+///
+/// so that its span is on a track of the task's own and lasts from the first poll to the end, while each
+/// poll is a slice on the thread that polls; see `novatrace::in_span!`.
 ///
 /// On methods, generic, `unsafe` and `extern` functions, and those that take or give `impl Trait`, as on
-/// any other. Not on a `const fn`, whose body may run in the compiler.
+/// any other. Not on a `const fn`, whose body may run in the compiler. On a function that is not `async`
+/// but returns a future, the span is around the making of that future, not around its running.
 ///
 /// # Options
 ///
@@ -70,7 +81,9 @@ pub fn trace_func(attributes: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 /// fn log_in(user: &str, attempt: u32, secret: &[u8]) -> bool {
 ///     let _novatrace_span = ::novatrace::trace!("log_in", user = user, attempt = attempt);
-///     attempt < 3 && !secret.is_empty() && !user.is_empty()
+///     {
+///         attempt < 3 && !secret.is_empty() && !user.is_empty()
+///     }
 /// }
 /// # log_in("a", 1, b"b");
 /// ```
@@ -81,7 +94,7 @@ pub fn trace_func(attributes: TokenStream, item: TokenStream) -> TokenStream {
 /// # Options
 ///
 /// Those of [`trace_func`], and `skip(a, b)`: arguments to be passed over, which then need be neither
-/// `Serialize` nor `Debug`.
+/// `Serialize` nor `Debug`; or `skip_all`.
 #[proc_macro_attribute]
 pub fn trace_func_args(attributes: TokenStream, item: TokenStream) -> TokenStream {
     run(Which::Arguments, attributes, item)

@@ -14,7 +14,7 @@
 //!     drop(span);
 //! });
 //! let report = session.close()?;
-//! assert_eq!((report.events, report.lost), (4, 0));
+//! assert_eq!((report.events, report.lost), (3, 0));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

@@ -22,6 +22,30 @@
 //!
 //! Open the file at <https://ui.perfetto.dev>; it is not uploaded anywhere.
 //!
+//! # A live program
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! let session = novatrace::open(folder.path().join("app.pftrace"))?;
+//! {
+//!     let _span = novatrace::trace!("matmul", m = 64, dtype = "fp16"); // ends with the scope
+//!     novatrace::instant!("checkpoint");
+//! }
+//! let report = session.close()?;
+//! assert_eq!((report.events, report.lost), (2, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - A [`Session`] is one recording of the process; [`open`] starts it, and there is one at a time.
+//! - [`trace!`] and [`instant!`] record on the thread's own track, [`track`] makes others, and a
+//!   [`Counter`] is a static. [`flow()`] ties events together with arrows.
+//! - [`trace_func`] and [`trace_func_args`] make spans of calls; [`InSpanExt`] and [`in_span!`] put
+//!   futures on rows of their own.
+//! - Categories are switched by glob: [`SessionBuilder::categories`].
+//!
+//! While no session is open, each of these costs a load and a branch, and its arguments are not evaluated;
+//! with the feature `disabled`, nothing at all.
+//!
 //! # Concepts
 //!
 //! - A [`TraceGenerator`] is one trace. Its calls may come from any thread, with times in any order.
@@ -41,7 +65,7 @@
 //!
 //! # What it does not do
 //!
-//! Read a clock (times are the caller's), read traces, or write the legacy JSON format.
+//! Read traces, or write the legacy JSON format.
 
 mod error;
 mod generator;
@@ -75,11 +99,16 @@ pub use worker::{Loss, Stats};
 #[doc(hidden)]
 pub use record::{And, Items};
 
+/// The README's programs are compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// What the macros expand to. Not API: it may change with any release.
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
         AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, Said, SiteOn, Task,
-        Value,
+        Value, never,
     };
 }

@@ -140,7 +140,14 @@ fn recording_never_waits_once_warm() {
     let trace = TraceGenerator::builder().ring_bytes(8 << 20).sink(Nowhere).expect("a trace");
     let track = trace.group("g").track("t");
     let name = Name::new("warm");
-    track.instant(0, name).emit().expect("open");
+    // Once around the ring: its memory comes from the system as it is touched first, and the kernel may
+    // let a thread wait for that.
+    for _ in 0..4 {
+        for at in 0..100_000u64 {
+            track.duration(at, 5, name).emit().expect("open");
+        }
+        trace.flush().expect("it takes all");
+    }
     let before = voluntary();
     // 4 MiB: half of what the ring holds.
     for at in 0..100_000u64 {

@@ -110,17 +110,6 @@ macro_rules! __task {
     };
 }
 
-/// A span on a track of the program's own.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __track_span {
-    ($track:expr, $name:literal $(, $($rest:tt)*)?) => {
-        $crate::__site!(@parse on_track [$name] [$track] {::core::module_path!()} {
-            $crate::__macro_support::Said::nothing()
-        } $($($rest)*)?)
-    };
-}
-
 /// Gathers what comes after the name: `[name] [name made at run time] {category} {said} rest…`.
 #[doc(hidden)]
 #[macro_export]
@@ -179,7 +168,7 @@ macro_rules! __site {
             $crate::__macro_support::CallSite::new($name, $category);
         match SITE.on() {
             ::core::option::Option::Some(_) => $crate::__macro_support::Task::new(&SITE, $said),
-            ::core::option::Option::None => $crate::__macro_support::Task::none(&SITE),
+            ::core::option::Option::None => $crate::__macro_support::Task::none(),
         }
     }};
     (@ on_track [$name:expr] [$track:expr] {$category:expr} {$said:expr}) => {{

@@ -1,8 +1,9 @@
 //! Call sites and counters: statics of the program that are registered when they are first reached,
 //! and switched on and off with the session and its categories.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::filter::Filter;
 use super::session::Live;
@@ -107,15 +108,11 @@ impl CallSite {
     #[doc(hidden)]
     #[must_use]
     pub fn made(name: &'static str, category: &'static str) -> &'static Self {
-        static MADE: Mutex<Vec<&'static CallSite>> = Mutex::new(Vec::new());
+        type Made = Mutex<HashMap<(&'static str, &'static str), &'static CallSite>>;
+        static MADE: LazyLock<Made> = LazyLock::new(Mutex::default);
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = made.iter().find(|site| site.name == name && site.category == category);
-        if let Some(site) = found {
-            return site;
-        }
-        let site: &'static Self = Box::leak(Box::new(Self::new(name, category)));
-        made.push(site);
-        site
+        made.entry((name, category))
+            .or_insert_with(|| Box::leak(Box::new(Self::new(name, category))))
     }
 
     pub(super) fn names(&self) -> SiteNames {
@@ -164,6 +161,15 @@ pub(super) struct Registry {
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { sites: Vec::new(), names: Vec::new(), rowed: Vec::new(), session: None });
 
+/// Whether a session records anything at all, for those that have no call site to ask.
+static IS_RECORDING: AtomicBool = AtomicBool::new(false);
+
+/// A load and a branch.
+#[inline]
+pub(super) fn is_recording() -> bool {
+    !cfg!(feature = "disabled") && IS_RECORDING.load(Ordering::Relaxed)
+}
+
 pub(super) fn registry() -> MutexGuard<'static, Registry> {
     REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -209,6 +215,7 @@ impl Registry {
     /// Makes `session` the one that records, or nothing any more.
     pub(super) fn set_session(&mut self, session: Option<(std::sync::Arc<Live>, Filter)>) {
         self.session = session;
+        IS_RECORDING.store(self.session.is_some(), Ordering::Relaxed);
         for (number, site) in self.sites.iter().enumerate() {
             site.switch.set(self.admits(site.category).then(|| number_of(number)));
         }

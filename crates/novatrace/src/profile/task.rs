@@ -3,69 +3,110 @@
 //! A task's span lasts from its first poll to its end, wherever it is polled, and so it is drawn on a row
 //! that belongs to the task while it runs; each poll is a slice on the thread that polls. A flow leads
 //! from the task's span through its polls. A future in a span inside another is drawn inside it, on the
-//! same row.
+//! same row; of several that run at once inside another, as in a `join!`, the first is, and the others
+//! have rows of their own, since what is on a row has to nest.
 
 use std::cell::RefCell;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use super::args::{IntoFlows, Rest, Said};
 use super::flow::flow;
-use super::site::CallSite;
+use super::site::{CallSite, is_recording};
 use super::track::{LiveTrack, TrackSpan, track};
 use crate::FlowId;
 use crate::record::Items;
 
-/// Rows that no task has at the moment, the lowest number last.
-static FREE: Mutex<Pool> = Mutex::new(Pool { rows: Vec::new(), made: 0 });
+static POOL: Mutex<Pool> = Mutex::new(Pool { tracks: Vec::new(), free: BinaryHeap::new() });
 
 struct Pool {
-    rows: Vec<(u32, LiveTrack)>,
-    made: u32,
+    /// All rows that were ever needed at once.
+    tracks: Vec<LiveTrack>,
+    /// Those that no task has at the moment; the lowest comes first, so that few are used.
+    free: BinaryHeap<Reverse<usize>>,
 }
 
-thread_local! {
-    /// The row of the task that is being polled on this thread.
-    static CURRENT: RefCell<Option<Arc<Row>>> = const { RefCell::new(None) };
+impl Pool {
+    fn lock() -> MutexGuard<'static, Self> {
+        POOL.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A row while a task has it.
 struct Row {
-    number: u32,
+    index: usize,
     track: LiveTrack,
+    /// The innermost span that is open on it, by its flow.
+    innermost: AtomicU64,
 }
 
 impl Row {
-    fn take() -> Arc<Self> {
-        let mut pool = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let (number, track) = pool.rows.pop().unwrap_or_else(|| {
-            pool.made += 1;
-            (pool.made, track(&format!("task {}", pool.made)))
-        });
-        Arc::new(Self { number, track })
+    fn take(span: u64) -> Arc<Self> {
+        let mut pool = Pool::lock();
+        let index = pool.free.pop().map_or_else(
+            || {
+                let number = pool.tracks.len() + 1;
+                pool.tracks.push(track(&format!("task {number}")));
+                number - 1
+            },
+            |Reverse(index)| index,
+        );
+        Arc::new(Self { index, track: pool.tracks[index].clone(), innermost: AtomicU64::new(span) })
     }
 }
 
 impl Drop for Row {
     fn drop(&mut self) {
-        let mut pool = FREE.lock().unwrap_or_else(PoisonError::into_inner);
-        let row = (self.number, self.track.clone());
-        // The lowest numbers first, so that few rows are used.
-        let at = pool.rows.partition_point(|(number, _)| *number > self.number);
-        pool.rows.insert(at, row);
+        Pool::lock().free.push(Reverse(self.index));
     }
 }
 
+/// A span on a row.
+#[derive(Clone)]
+struct Place {
+    row: Arc<Row>,
+    /// Its flow, by which it is known.
+    span: u64,
+}
+
+impl Place {
+    /// Inside the span that is being polled on this thread, if there is none inside it yet; else on a
+    /// row from the pool. Also tells the span around it.
+    fn find(span: u64) -> (Self, Option<u64>) {
+        let outer = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();
+        if let Some(Self { row, span: outer }) = outer
+            && row
+                .innermost
+                .compare_exchange(outer, span, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+        {
+            return (Self { row, span }, Some(outer));
+        }
+        (Self { row: Row::take(span), span }, None)
+    }
+}
+
+thread_local! {
+    /// The span of the task that is being polled on this thread.
+    static CURRENT: RefCell<Option<Place>> = const { RefCell::new(None) };
+}
+
 /// What a task's span is called, and what it says: decided when the future is made, since its
-/// arguments are there then.
+/// arguments are there then. `None` if nothing was to be recorded.
 #[derive(Debug)]
-pub struct Task {
+pub struct Task(Option<Planned>);
+
+#[derive(Debug)]
+struct Planned {
     site: &'static CallSite,
-    /// Words of the arguments; `None` if nothing was to be recorded.
-    words: Option<Vec<u64>>,
+    /// Words of the arguments.
+    words: Vec<u64>,
 }
 
 impl Task {
@@ -76,14 +117,14 @@ impl Task {
         let mut words = vec![0; said.items.words()];
         said.items.write(&mut crate::record::Cursor::new(&mut words));
         words.extend_from_slice(said.rest.words());
-        Self { site, words: Some(words) }
+        Self(Some(Planned { site, words }))
     }
 
     /// A task of which nothing is recorded.
     #[doc(hidden)]
     #[must_use]
-    pub fn none(site: &'static CallSite) -> Self {
-        Self { site, words: None }
+    pub const fn none() -> Self {
+        Self(None)
     }
 }
 
@@ -92,55 +133,55 @@ impl Task {
 #[must_use = "a future does nothing unless it is polled"]
 pub struct InSpan<F> {
     task: Task,
-    state: State,
+    // Dropped in this order: what is inside the future ends before its span does.
     inner: F,
+    running: Option<Running>,
 }
 
-enum State {
-    /// Not polled yet, or nothing is recorded.
-    Idle,
-    Running(Running),
-}
-
+/// A task's span, which ends when this is dropped.
 struct Running {
-    row: Arc<Row>,
-    /// Ends when this is dropped; before the row is given back, since fields are dropped in order.
-    span: TrackSpan,
+    site: &'static CallSite,
     flow: FlowId,
+    outer: Option<u64>,
+    // Dropped in this order: the span ends before another task may have the row.
+    span: TrackSpan,
+    place: Place,
 }
 
 impl Running {
-    /// The span ends before the row is free again.
-    fn end(self) {
-        let Self { row, span, flow: _ } = self;
-        drop(span);
-        drop(row);
+    /// Begins the task's span, if it is to be recorded.
+    fn begin(Planned { site, words }: Planned) -> Option<Self> {
+        site.on()?;
+        let flow = flow();
+        let (place, outer) = Place::find(flow.get());
+        let span = place.row.track.begin_site(site, &flow.items(false), &words);
+        // Dropped if it is not recorded, so that the row is free.
+        let running = Self { site, flow, outer, span, place };
+        running.span.is_recorded().then_some(running)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(outer) = self.outer {
+            // Now, since the row stays with the task around this one.
+            self.span = TrackSpan::none();
+            let innermost = &self.place.row.innermost;
+            // If another is still open inside this span, it may stay the innermost one.
+            let _ = innermost.compare_exchange(
+                self.place.span,
+                outer,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+        }
     }
 }
 
 impl<F> InSpan<F> {
     #[doc(hidden)]
-    pub fn new(task: Task, inner: F) -> Self {
-        Self { task, state: State::Idle, inner }
-    }
-
-    fn end(&mut self) {
-        if let State::Running(running) = std::mem::replace(&mut self.state, State::Idle) {
-            running.end();
-        }
-    }
-}
-
-impl Running {
-    /// Begins the task's span, on the row of the task around it or on one from the pool.
-    fn begin(task: &mut Task) -> Option<Self> {
-        let words = task.words.take()?;
-        task.site.on()?;
-        let outer = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();
-        let row = outer.unwrap_or_else(Row::take);
-        let flow = flow();
-        let span = row.track.begin_site(task.site, &flow.items(false), &words);
-        span.is_recorded().then_some(Self { row, span, flow })
+    pub const fn new(task: Task, inner: F) -> Self {
+        Self { task, inner, running: None }
     }
 }
 
@@ -154,28 +195,27 @@ impl<F: Future> Future for InSpan<F> {
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: as above.
         let inner = unsafe { Pin::new_unchecked(&mut this.inner) };
-        if matches!(this.state, State::Idle)
-            && let Some(running) = Running::begin(&mut this.task)
-        {
-            this.state = State::Running(running);
+        if let Some(planned) = this.task.0.take() {
+            this.running = Running::begin(planned);
         }
-        let State::Running(running) = &this.state else { return inner.poll(context) };
+        let Some(running) = &this.running else { return inner.poll(context) };
         let poll = {
-            let _slice = poll_slice(this.task.site, running.flow);
-            let _current = Current::set(&running.row);
+            let _slice = poll_slice(running.site, running.flow);
+            let _current = Current::set(&running.place);
             inner.poll(context)
         };
         if poll.is_ready() {
-            this.end();
+            this.running = None;
         }
         poll
     }
 }
 
-impl<F> Drop for InSpan<F> {
-    fn drop(&mut self) {
-        self.end();
-    }
+/// A value of the type that an `async fn` returns, where it is never made.
+#[doc(hidden)]
+#[must_use]
+pub fn never<T>() -> T {
+    unreachable!("the attribute calls it where nothing is reached")
 }
 
 /// The slice on the thread that polls.
@@ -187,12 +227,12 @@ fn poll_slice(site: &'static CallSite, flow: FlowId) -> super::SpanGuard {
 }
 
 /// Sets the thread's current task, and back when dropped.
-struct Current(Option<Arc<Row>>);
+struct Current(Option<Place>);
 
 impl Current {
-    fn set(row: &Arc<Row>) -> Self {
-        let row = Some(Arc::clone(row));
-        Self(CURRENT.try_with(|current| current.replace(row)).ok().flatten())
+    fn set(place: &Place) -> Self {
+        let place = Some(place.clone());
+        Self(CURRENT.try_with(|current| current.replace(place)).ok().flatten())
     }
 }
 
@@ -234,10 +274,11 @@ pub trait InSpanExt: Future + Sized {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     fn in_span(self, name: &'static str) -> InSpan<Self> {
-        let site = CallSite::made(name, "task");
-        let task = match site.on() {
-            Some(_) => Task::new(site, Said::nothing()),
-            None => Task::none(site),
+        let task = if is_recording() {
+            let site = CallSite::made(name, "task");
+            site.on().map_or(Task::none(), |_| Task::new(site, Said::nothing()))
+        } else {
+            Task::none()
         };
         InSpan::new(task, self)
     }

@@ -75,6 +75,8 @@ struct Book {
     open: Vec<Option<Piece>>,
     name: Box<str>,
     lost: u64,
+    /// Of those, what the trace is to tell of before the next record.
+    to_tell: u64,
     /// Events of the ring there is now whose loss the trace has told of.
     told: u64,
 }
@@ -178,6 +180,7 @@ impl Worker<'_> {
             open: Vec::new(),
             name: thread.name.clone(),
             lost: 0,
+            to_tell: 0,
             told: 0,
         };
         let mut thread = Thread { drain, published: 0, link: thread, book };
@@ -253,7 +256,7 @@ impl Worker<'_> {
         thread.book.lost += lost;
         let told = std::mem::take(&mut thread.book.told);
         if lost > told {
-            self.lost(&mut thread.book, lost - told);
+            self.lost(&mut thread.book, lost - told, None);
             thread.book.told = 0;
         }
     }
@@ -309,6 +312,10 @@ impl Worker<'_> {
         };
         let Some(live) = &self.live else { return };
         let ns = live.timeline.ns(ticks);
+        if book.to_tell != 0 && !matches!(Kind::of(head), Some(Kind::Lost)) {
+            let events = std::mem::take(&mut book.to_tell);
+            self.lost(book, events, Some(ns));
+        }
         let number = (head >> 32) as u32;
         match Kind::of(head) {
             Some(Kind::LiveEnd) => {
@@ -421,7 +428,8 @@ impl Worker<'_> {
     fn other_record(&mut self, book: &mut Book, kind: Kind, number: u32, ns: u64, record: &[u64]) {
         match kind {
             Kind::LiveEndOuter => self.end_outer(book, number as usize, ns),
-            Kind::Lost => self.lost(book, record.get(2).copied().unwrap_or_default()),
+            // Told at the time of what comes next, which was recorded as soon as there was room.
+            Kind::Lost => book.to_tell += record.get(2).copied().unwrap_or_default(),
             Kind::LiveCountInt | Kind::LiveCountDouble => {
                 let bits = record.get(2).copied().unwrap_or_default();
                 self.live_sample(book, number, kind, bits, ns);
@@ -502,11 +510,12 @@ impl Worker<'_> {
     }
 
     /// Some events found no room: the trace says so, to programs and to people.
-    fn lost(&mut self, book: &mut Book, events: u64) {
+    #[cold]
+    #[inline(never)]
+    fn lost(&mut self, book: &mut Book, events: u64, before_ns: Option<u64>) {
         let Some(live) = &mut self.live else { return };
         let start_ns = live.start_ns();
-        // After what came before the loss, where that has been taken in the same pass.
-        let ns = book.sequence.last_ns().max(start_ns);
+        let ns = before_ns.unwrap_or_else(|| book.sequence.last_ns().max(start_ns));
         book.sequence.start_at(&mut self.out.batch, start_ns, Some(book.uuid), Gap::Loss);
         self.out.packet();
         book.told += events;
