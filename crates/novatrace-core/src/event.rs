@@ -42,6 +42,7 @@ impl<'a> EventBody<'a> {
     }
 
     /// [`name`](Self::name) or [`category`](Self::category), made beforehand.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn piece(&mut self, piece: Piece) -> &mut Self {
         let (bytes, len) = piece.split();

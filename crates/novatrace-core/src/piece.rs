@@ -11,7 +11,8 @@ use crate::wire::{self, Spot};
 /// Bytes of a body that are made once: a reference to an interned text, or what comes before a
 /// number.
 ///
-/// At most seven bytes, the first one lowest; how many, in the highest byte.
+/// At most seven bytes, the first one lowest; how many, in the highest byte. One type whatever it comes
+/// before: its user keeps many, close together, beside what tells them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece(u64);
 

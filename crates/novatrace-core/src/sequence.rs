@@ -350,6 +350,7 @@ impl Sequence {
     }
 
     /// [`event`](Self::event) on the default track that says nothing but a name, or name and category.
+    #[doc(hidden)]
     #[inline(always)]
     pub fn named_event(&mut self, out: &mut Vec<u8>, ns: u64, event_type: EventType, name: Piece) {
         let (name, name_len) = name.split();

@@ -175,11 +175,13 @@ pub enum ErrorKind {
         /// Up to where the track has been written.
         written_ns: u64,
     },
-    /// A counter's unit or description was changed after its first sample; the first one stays.
-    #[error("counter `{counter}` already has samples: its {property} cannot change")]
-    CounterSettled {
-        /// The counter.
-        counter: String,
+    /// A unit or description was said after the row had been written, and is not in the trace. Whether
+    /// one that follows the row's first event is still in time depends on the worker's progress; if it
+    /// is, it is in the trace, and no error.
+    #[error("the {property} of {row} came after its first events, and is not in the trace")]
+    RowSettled {
+        /// The counter, track or group, by kind and name.
+        row: String,
         /// Which property.
         property: &'static str,
     },

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
+use std::sync::{LazyLock, OnceLock, PoisonError, RwLock, RwLockWriteGuard};
 
 /// A text that is registered for the rest of the process, to be used as a slice's name, a category
 /// or an argument's key: an event then carries a number instead of the text, which is the cheapest
@@ -22,22 +22,28 @@ use std::sync::{LazyLock, PoisonError, RwLock, RwLockWriteGuard};
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Name(NonZeroU32);
 
-#[derive(Default)]
-struct Registry {
-    by_text: HashMap<&'static str, Name>,
-    texts: Vec<&'static str>,
-}
+static NAMES: LazyLock<RwLock<HashMap<&'static str, Name>>> = LazyLock::new(RwLock::default);
 
-static REGISTRY: LazyLock<RwLock<Registry>> = LazyLock::new(RwLock::default);
+/// The texts by number, found without a lock: those from 2^n on in the nth block, which never moves.
+static TEXTS: [OnceLock<Block>; 24] = [const { OnceLock::new() }; 24];
+type Block = Box<[OnceLock<&'static str>]>;
+
+/// The block of a number, and its place there.
+const fn place(number: u32) -> (usize, usize) {
+    let block = number.ilog2();
+    (block as usize, (number - (1 << block)) as usize)
+}
 
 /// The registry, held for a fork: a child in whose copy another thread holds it would wait for ever.
 #[cfg(unix)]
-pub(crate) struct Held(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, Registry>);
+pub(crate) struct Held(
+    #[expect(dead_code, reason = "held")] RwLockWriteGuard<'static, HashMap<&'static str, Name>>,
+);
 
 /// Holds the registry until what this returns is dropped.
 #[cfg(unix)]
 pub(crate) fn hold() -> Held {
-    Held(REGISTRY.write().unwrap_or_else(PoisonError::into_inner))
+    Held(NAMES.write().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Name {
@@ -51,31 +57,34 @@ impl Name {
     /// When more than 16 million texts are registered.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        {
-            let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(&name) = registry.by_text.get(text) {
-                return name;
-            }
-        }
-        let mut registry = REGISTRY.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(&name) = registry.by_text.get(text) {
+        let known = NAMES.read().unwrap_or_else(PoisonError::into_inner).get(text).copied();
+        if let Some(name) = known {
             return name;
         }
-        let number = registry.texts.len() + 1;
+        let mut names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&name) = names.get(text) {
+            return name;
+        }
+        let number = names.len() + 1;
         assert!(number <= Self::MAX, "too many names; give names made at run time as `&str`");
-        let name = u32::try_from(number).ok().and_then(NonZeroU32::new).map(Self);
-        let name = name.expect("from 1 to 2^24");
+        let number = u32::try_from(number).ok().and_then(NonZeroU32::new);
+        let name = Self(number.expect("from 1 to 2^24"));
         let text: &'static str = Box::leak(Box::from(text));
-        registry.texts.push(text);
-        registry.by_text.insert(text, name);
+        let (block, place) = place(name.id());
+        let block =
+            TEXTS[block].get_or_init(|| (0..1_usize << block).map(|_| OnceLock::new()).collect());
+        let _ = block[place].set(text); // of a new number, and so for the first time
+        names.insert(text, name);
         name
     }
 
-    /// The text.
+    /// The text. Takes no lock.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "every name has a text")]
     pub fn as_str(self) -> &'static str {
-        let registry = REGISTRY.read().unwrap_or_else(PoisonError::into_inner);
-        registry.texts[self.0.get() as usize - 1]
+        let (block, place) = place(self.id());
+        let text = TEXTS[block].get().and_then(|block| block[place].get());
+        text.expect("put there before the name was made")
     }
 
     #[inline]
@@ -136,6 +145,20 @@ impl fmt::Display for Label<'_> {
         match self {
             Self::Name(name) => f.pad(name.as_str()),
             Self::Text(text) => f.pad(text),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_its_text_however_many_there_are_and_while_others_are_registered() {
+        let names: Vec<_> = (0..5_000).map(|at| Name::new(&format!("name {at}"))).collect();
+        let _held = NAMES.write().expect("not poisoned");
+        for (at, name) in names.iter().enumerate() {
+            assert_eq!(name.as_str(), format!("name {at}"));
         }
     }
 }

@@ -4,6 +4,8 @@
 mod allocator;
 mod measure;
 
+use std::collections::BTreeMap;
+
 use novatrace::{Name, TraceGenerator};
 
 use allocator::ALLOCATIONS;
@@ -26,6 +28,15 @@ struct CostBook {
     flops: u64,
     tiles: [(u32, u32); 2],
     kind: &'static str,
+}
+
+/// Serialized as bytes, not as a list.
+struct Bytes(&'static [u8]);
+
+impl serde::Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
 }
 
 #[test]
@@ -56,6 +67,28 @@ fn recording_allocates_nothing_once_warm() {
         track.duration(at, 5, "a").arg("cost", &cost).args(&cost).emit().expect("open");
     });
     assert_eq!(with_parts, 0, "nested");
+    let address = std::net::IpAddr::from([192, 168, 0, 1]);
+    let printed = allocations(|at| {
+        let event = track.duration(at, 5, gemm).arg("to", address);
+        event.arg(m, format_args!("{at} of {at}")).arg("wide", u128::MAX).emit().expect("open");
+    });
+    assert_eq!(printed, 0, "what only `Display` shows");
+    let name_values = allocations(|at| {
+        track.duration(at, 5, gemm).arg(m, compute).arg("list", [m, gemm]).emit().expect("open");
+    });
+    assert_eq!(name_values, 0, "names as values");
+    let numbered = BTreeMap::from([(1_u64, 0.5), (1 << 40, 1.5)]);
+    let named = [(true, 'x'), (false, 'y')].map(|(key, value)| (key.then_some(gemm), value));
+    let keys = allocations(|at| {
+        let event = track.instant(at, gemm).arg("numbered", &numbered).arg("named", named);
+        event.arg("bytes", Bytes(&[1, 2, 255])).emit().expect("open");
+    });
+    assert_eq!(keys, 0, "numbers as keys, bytes, options, characters");
+    let imported = trace.import_flow(7);
+    let imports = allocations(|at| {
+        track.instant(at, gemm).flow(imported).emit().expect("open");
+    });
+    assert_eq!(imports, 0, "flows of other traces");
     let flows = allocations(|at| {
         track.instant(at, gemm).flow(trace.flow()).location("a.rs", "f", 1).emit().expect("open");
     });

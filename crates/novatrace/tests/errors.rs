@@ -142,7 +142,7 @@ fn a_counters_unit_is_settled_by_its_first_sample() {
     counter.unit("kW").count(2, 3).expect("possible");
     assert_eq!(
         message(trace.finish()),
-        "counter `power` already has samples: its unit cannot change",
+        "the unit of counter `power` came after its first events, and is not in the trace",
     );
     assert_eq!(trace.stats().events, 3);
 }
@@ -233,20 +233,36 @@ fn an_end_that_cannot_be_leaves_the_slice_open_for_another() {
 }
 
 #[test]
-fn a_counters_other_properties_are_settled_too() {
-    for property in ["description", "shared axis"] {
+fn what_is_said_of_a_row_too_late_is_an_error_unless_it_was_said_before() {
+    type Says = fn(&TraceGenerator, &str);
+    let cases: [(&str, Says); 5] = [
+        ("description of counter `c`", |trace, text| {
+            drop(trace.group("g").counter("c").description(text));
+        }),
+        ("shared axis of counter `c`", |trace, text| {
+            drop(trace.group("g").counter("c").shared_axis(text));
+        }),
+        ("description of track `t`", |trace, text| {
+            drop(trace.group("g").group("h").track("t").description(text));
+        }),
+        ("description of group `h`", |trace, text| {
+            drop(trace.group("g").group("h").description(text));
+        }),
+        ("description of group `g`", |trace, text| drop(trace.group("g").description(text))),
+    ];
+    for (what, says) in cases {
         let trace = TraceGenerator::builder().sink(Memory::default()).expect("a trace");
-        let counter = trace.group("g").counter("power");
-        counter.count(0, 1).expect("possible");
+        says(&trace, "first");
+        trace.group("g").counter("c").count(0, 1).expect("possible");
+        trace.group("g").group("h").track("t").instant(0, "i").emit().expect("possible");
         trace.flush().expect("memory takes all");
-        let _ = match property {
-            "description" => counter.description("late"),
-            _ => counter.shared_axis("late"),
-        };
-        let expected = format!("counter `power` already has samples: its {property} cannot change");
+        says(&trace, "first");
+        trace.flush().expect("nothing new was said");
+        says(&trace, "late");
+        let expected = format!("the {what} came after its first events, and is not in the trace");
         assert_eq!(message(trace.flush()), expected);
         assert_eq!(message(trace.finish()), expected);
-        assert_eq!(trace.stats().events, 1);
+        assert_eq!(trace.stats().events, 2);
     }
 }
 

@@ -92,49 +92,26 @@ impl From<usize> for CounterValue {
 pub struct CounterTrack(pub(crate) Row);
 
 impl CounterTrack {
-    /// The counter's unit. To be said before the first sample: a change after it is an error of
+    /// The counter's unit. This and all else about a counter is to be said before its first sample:
+    /// after that it may come too late, which is then an error of
     /// [`TraceGenerator::finish`](crate::TraceGenerator::finish).
     #[must_use]
     pub fn unit(self, unit: impl Into<Unit>) -> Self {
-        let unit = Some(unit.into());
-        self.edit("unit", |row| {
-            let is_new = row.unit != unit;
-            row.unit = unit;
-            is_new
-        })
+        self.0.set("counter", "unit", |row| &mut row.unit, unit.into());
+        self
     }
 
-    /// What the viewer shows when the counter is asked about; to be said before the first sample.
+    /// What the viewer shows when the counter is asked about.
     #[must_use]
     pub fn description(self, text: &str) -> Self {
-        self.edit("description", |row| {
-            let is_new = row.description.as_deref() != Some(text);
-            row.description = Some(text.into());
-            is_new
-        })
+        self.0.describe("counter", text);
+        self
     }
 
-    /// Draws all counters of one group that are given the same key to one scale; to be said before
-    /// the first sample.
+    /// Draws all counters of one group that are given the same key to one scale.
     #[must_use]
     pub fn shared_axis(self, key: &str) -> Self {
-        self.edit("shared axis", |row| {
-            let is_new = row.shared_axis.as_deref() != Some(key);
-            row.shared_axis = Some(key.into());
-            is_new
-        })
-    }
-
-    fn edit(
-        self,
-        property: &'static str,
-        edit: impl FnOnce(&mut crate::worker::Row) -> bool,
-    ) -> Self {
-        let (is_new, is_settled) = self.0.link.rows().edit(self.0.index, edit);
-        if is_new && is_settled {
-            let counter = self.name().to_string();
-            self.0.link.fail(ErrorKind::CounterSettled { counter, property }.into());
-        }
+        self.0.set("counter", "shared axis", |row| &mut row.shared_axis, key.into());
         self
     }
 

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::{CounterTrack, NormalTrack};
-use crate::worker::{Link, RowKind};
+use crate::error::ErrorKind;
+use crate::worker::{self, Link, RowKind};
 
 /// A group at the top; from [`TraceGenerator::group`](crate::TraceGenerator::group). What it holds is
 /// shown in the order it was made. Asking again for a name gives the same track.
@@ -31,6 +32,31 @@ impl Row {
 
     pub(crate) fn name(&self) -> Arc<str> {
         self.link.rows().name(self.index)
+    }
+
+    /// Says a property of the row, which is a `what`; an error of `finish` if it comes too late to be
+    /// in the trace, and is not what was said before.
+    pub(crate) fn set<T: PartialEq>(
+        &self,
+        what: &str,
+        property: &'static str,
+        field: impl FnOnce(&mut worker::Row) -> &mut Option<T>,
+        value: T,
+    ) {
+        let (is_new, is_written) = self.link.rows().edit(self.index, |row| {
+            let field = field(row);
+            let is_new = field.as_ref() != Some(&value);
+            *field = Some(value);
+            is_new
+        });
+        if is_new && is_written {
+            let row = format!("{what} `{}`", self.name());
+            self.link.fail(ErrorKind::RowSettled { row, property }.into());
+        }
+    }
+
+    pub(crate) fn describe(&self, what: &str, text: &str) {
+        self.set(what, "description", |row| &mut row.description, text.into());
     }
 
     pub(crate) fn debug(&self, what: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,11 +106,12 @@ macro_rules! holds_tracks {
                 CounterTrack(self.0.child(RowKind::Counter, name))
             }
 
-            /// What the viewer shows when the group is asked about. Has no effect once an event
-            /// of the group has been written.
+            /// What the viewer shows when the group is asked about. To be said before the first
+            /// event in the group: after that it may come too late, which is then an error of
+            /// [`TraceGenerator::finish`](crate::TraceGenerator::finish).
             #[must_use]
             pub fn description(self, text: &str) -> Self {
-                self.0.link.rows().edit(self.0.index, |row| row.description = Some(text.into()));
+                self.0.describe("group", text);
                 self
             }
 

@@ -86,11 +86,12 @@ impl NormalTrack {
         self.end_open(None, end_ns)
     }
 
-    /// What the viewer shows when the track is asked about. Has no effect once an event of the track
-    /// has been written.
+    /// What the viewer shows when the track is asked about. To be said before the track's first event:
+    /// after that it may come too late, which is then an error of
+    /// [`TraceGenerator::finish`](crate::TraceGenerator::finish).
     #[must_use]
     pub fn description(self, text: &str) -> Self {
-        self.0.link.rows().edit(self.0.index, |row| row.description = Some(text.into()));
+        self.0.describe("track", text);
         self
     }
 

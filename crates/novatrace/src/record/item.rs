@@ -128,7 +128,7 @@ pub(crate) enum Item<'a> {
 }
 
 /// The longest text that is copied, in bytes: the trace processor loses events of 256 MiB without a word.
-const MAX_TEXT: usize = 1 << 24;
+pub(crate) const MAX_TEXT: usize = 1 << 24;
 /// In a text's length: the rest was left out.
 pub(crate) const CUT: u32 = 1 << 31;
 

@@ -36,7 +36,9 @@ mod thread;
 
 pub(crate) use item::Cursor;
 pub use item::{And, Items};
-pub(crate) use item::{CUT, Item, Tag, Writer, cut, key, scalar, text, text_item, text_words};
+pub(crate) use item::{
+    CUT, Item, MAX_TEXT, Tag, Writer, cut, key, scalar, text, text_item, text_words,
+};
 pub(crate) use ring::{Closed, Drain, Refusal, Ring};
 pub(crate) use thread::{Source, push};
 

@@ -68,6 +68,9 @@ impl Serializer for ScalarOnly {
         serialize_unit_struct(&'static str) |_, _| Err(NotScalar);
     }
 
+    fn collect_str<T: fmt::Display + ?Sized>(self, _: &T) -> Result<Scalar, NotScalar> {
+        Err(NotScalar)
+    }
     fn serialize_seq(self, _: Option<usize>) -> Result<Self::SerializeSeq, NotScalar> {
         Err(NotScalar)
     }

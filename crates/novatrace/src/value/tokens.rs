@@ -7,8 +7,9 @@ use std::fmt;
 use novatrace_core::{Budget, Scalar};
 use serde::ser::{self, Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use super::scalar::{NotScalar, ScalarOnly, scalars};
-use super::{POINTER, ValueError};
+use super::print::{Hex, print};
+use super::scalar::scalars;
+use super::{NAME, POINTER, ValueError, scalar};
 use crate::name::Name;
 use crate::record::{self, Tag, Writer, text_item};
 
@@ -81,6 +82,7 @@ impl<'a> Tokens<'a> {
             depth_left: if self.top { self.depth_left } else { self.depth_left.saturating_sub(1) },
             top: self.top,
             admitted: false,
+            key: 0,
             is_mute: false,
             extra_ends: 0,
         }
@@ -120,7 +122,7 @@ impl<'a> Serializer for Tokens<'a> {
         serialize_i64(i64) |this, value| this.scalar(Scalar::Int(value));
         serialize_i128(i128) |this, value| match i64::try_from(value) {
             Ok(value) => this.scalar(Scalar::Int(value)),
-            Err(_) => this.text(&value.to_string()),
+            Err(_) => this.collect_str(&value),
         };
         serialize_u8(u8) |this, value| this.scalar(Scalar::Uint(value.into()));
         serialize_u16(u16) |this, value| this.scalar(Scalar::Uint(value.into()));
@@ -128,7 +130,7 @@ impl<'a> Serializer for Tokens<'a> {
         serialize_u64(u64) |this, value| this.scalar(Scalar::Uint(value));
         serialize_u128(u128) |this, value| match u64::try_from(value) {
             Ok(value) => this.scalar(Scalar::Uint(value)),
-            Err(_) => this.text(&value.to_string()),
+            Err(_) => this.collect_str(&value),
         };
         serialize_f32(f32) |this, value| this.scalar(Scalar::Double(value.into()));
         serialize_f64(f64) |this, value| this.scalar(Scalar::Double(value));
@@ -147,17 +149,13 @@ impl<'a> Serializer for Tokens<'a> {
         Ok(self.container(Tag::Dictionary))
     }
 
+    fn collect_str<T: fmt::Display + ?Sized>(self, value: &T) -> Result<(), ValueError> {
+        self.value_at_top("a text")?;
+        print(self.out, Tag::Text, self.key, value).map_err(ser::Error::custom)
+    }
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), ValueError> {
-        use fmt::Write;
-        let shown = &bytes[..bytes.len().min(self.items)];
-        let mut text = String::from("0x");
-        for byte in shown {
-            let _ = write!(text, "{byte:02x}"); // a String takes everything
-        }
-        if shown.len() < bytes.len() {
-            let _ = write!(text, "… ({} more items)", bytes.len() - shown.len());
-        }
-        self.text(&text)
+        let most = self.items;
+        self.collect_str(&Hex { bytes, most })
     }
     fn serialize_none(self) -> Result<(), ValueError> {
         self.serialize_unit()
@@ -171,12 +169,13 @@ impl<'a> Serializer for Tokens<'a> {
     }
     fn serialize_unit_variant(
         self,
-        _: &'static str,
-        _: u32,
+        name: &'static str,
+        index: u32,
         variant: &'static str,
     ) -> Result<(), ValueError> {
         self.value_at_top("a variant without fields")?;
-        self.out.word(Tag::NameValue.head(self.key, static_name(variant)));
+        let id = if name == NAME { index } else { static_name(variant) };
+        self.out.word(Tag::NameValue.head(self.key, id));
         Ok(())
     }
     fn serialize_newtype_struct<T: Serialize + ?Sized>(
@@ -184,10 +183,12 @@ impl<'a> Serializer for Tokens<'a> {
         name: &'static str,
         value: &T,
     ) -> Result<(), ValueError> {
-        match value.serialize(ScalarOnly) {
-            Ok(Scalar::Uint(value)) if name == POINTER => self.scalar(Scalar::Pointer(value)),
-            Ok(value) => self.scalar(value),
-            Err(NotScalar) => value.serialize(self),
+        if name == POINTER
+            && let Some(Scalar::Uint(value)) = scalar(value)
+        {
+            self.scalar(Scalar::Pointer(value))
+        } else {
+            value.serialize(self)
         }
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -240,6 +241,8 @@ pub(super) struct Container<'a> {
     top: bool,
     /// Whether the entry whose key came last is kept.
     admitted: bool,
+    /// That key as a name's id, or 0 if it has been written as a text.
+    key: u32,
     /// Nothing that comes is kept or counted.
     is_mute: bool,
     /// Containers around this one that end with it.
@@ -324,12 +327,12 @@ impl SerializeMap for Container<'_> {
             // A key is a value whose token is then told to be one.
             let at = self.out.len();
             self.item(0, key)?;
-            key_from_value(self.out, at)?;
+            self.key = key_from_value(self.out, at)?;
         }
         Ok(())
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), ValueError> {
-        if self.admitted { self.item(0, value) } else { Ok(()) }
+        if self.admitted { self.item(self.key, value) } else { Ok(()) }
     }
     fn end(self) -> Result<(), ValueError> {
         self.close();
@@ -337,30 +340,29 @@ impl SerializeMap for Container<'_> {
     }
 }
 
-/// Turns the value at `at` into the key of the value that will follow.
-fn key_from_value(out: &mut Vec<u64>, at: usize) -> Result<(), ValueError> {
+/// Turns the value at `at` into the key of the value that will follow: a name's id, or 0 after a text.
+fn key_from_value(out: &mut Vec<u64>, at: usize) -> Result<u32, ValueError> {
     let head = out[at];
     let small = (head >> 32) as u32;
     let next = out.get(at + 1).copied().unwrap_or(0);
-    let text = match Tag::of(head) {
-        Some(Tag::Text) => {
-            out[at] = Tag::Key.head(0, small);
-            return Ok(());
-        }
-        Some(Tag::NameValue) => {
-            Name::from_id(small).map_or_else(String::new, |name| name.as_str().to_owned())
-        }
-        Some(Tag::False) => "false".to_owned(),
-        Some(Tag::True) => "true".to_owned(),
-        Some(Tag::SmallInt) => small.cast_signed().to_string(),
-        Some(Tag::SmallUint) => small.to_string(),
-        Some(Tag::Int) => next.cast_signed().to_string(),
-        Some(Tag::Uint) => next.to_string(),
-        Some(Tag::Double) => f64::from_bits(next).to_string(),
-        Some(Tag::Pointer) => format!("{next:#x}"),
-        _ => return Err(ValueError("a map's keys must be texts or numbers".into())),
-    };
+    let tag = Tag::of(head);
+    if tag == Some(Tag::Text) {
+        out[at] = Tag::Key.head(0, small);
+        return Ok(0);
+    }
     out.truncate(at);
-    text_item(out, Tag::Key, &text);
-    Ok(())
+    match tag {
+        Some(Tag::NameValue) => return Ok(small),
+        Some(Tag::False) => print(out, Tag::Key, 0, false),
+        Some(Tag::True) => print(out, Tag::Key, 0, true),
+        Some(Tag::SmallInt) => print(out, Tag::Key, 0, small.cast_signed()),
+        Some(Tag::SmallUint) => print(out, Tag::Key, 0, small),
+        Some(Tag::Int) => print(out, Tag::Key, 0, next.cast_signed()),
+        Some(Tag::Uint) => print(out, Tag::Key, 0, next),
+        Some(Tag::Double) => print(out, Tag::Key, 0, f64::from_bits(next)),
+        Some(Tag::Pointer) => print(out, Tag::Key, 0, format_args!("{next:#x}")),
+        _ => return Err(ValueError("a map's keys must be texts or numbers".into())),
+    }
+    .map(|()| 0)
+    .map_err(ser::Error::custom)
 }
