@@ -42,7 +42,7 @@ impl Site {
                 "message" => Key::Message,
                 name => match name.strip_prefix("counter.") {
                     Some(counter) if metadata.is_event() && !counter.is_empty() => {
-                        Key::Counter(Counter::made(counter, target))
+                        Key::Counter(Counter::made(counter, None, target))
                     }
                     _ => Key::Argument(Name::new(name)),
                 },

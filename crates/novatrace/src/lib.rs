@@ -90,7 +90,7 @@ pub use novatrace_core::Limits;
 pub use novatrace_sink::{CreateError, FileSink, Sink};
 pub use profile::{
     ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
-    SpanGuard, TrackSpan, flow, open, track,
+    SpanGuard, TrackSpan, flow, name_thread, open, track,
 };
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
@@ -108,7 +108,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
-        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, Said, SiteOn, Task,
-        Value, never,
+        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Said,
+        SiteOn, Task, Value, flow_of, never,
     };
 }

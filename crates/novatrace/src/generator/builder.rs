@@ -105,6 +105,7 @@ impl Default for TraceBuilder {
                 batch_bytes: 256 << 10,
                 batch_time: Duration::from_millis(100),
                 is_live: false,
+                process_name: None,
             },
         }
     }

@@ -250,7 +250,7 @@ impl<'a, S, A: Items> Event<'a, S, A> {
     }
 
     /// [`category`](Self::category) for any number of them.
-    pub fn categories<L: Into<Label<'a>>>(
+    pub fn categories<'l, L: Into<Label<'l>>>(
         mut self,
         categories: impl IntoIterator<Item = L>,
     ) -> Self {

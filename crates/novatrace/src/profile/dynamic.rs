@@ -3,14 +3,15 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use novatrace_core::Scalar;
+use novatrace_core::{Limits, Scalar};
+use serde::Serialize;
 
 use super::args::{Rest, Said};
 use super::counter::Counter;
 use crate::FlowId;
 use crate::name::{Label, Name};
-use crate::record::{Item, Tag, text_item};
-use crate::value::Spill;
+use crate::record::{Item, Tag, Writer, text_item};
+use crate::value::{self, Spill};
 
 /// Arguments of an event, gathered one by one: kept as they will be recorded.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +48,28 @@ impl Fields {
     /// A flow that the event takes part in.
     pub fn flow(&mut self, flow: FlowId) {
         Item::Flow(flow.get()).write(&mut self.0);
+    }
+
+    /// A flow that ends with the event.
+    pub fn flow_end(&mut self, flow: FlowId) {
+        Item::FlowEnd(flow.get()).write(&mut self.0);
+    }
+
+    /// The place in a source file that the event comes from.
+    pub fn location(&mut self, file: &str, function: &str, line: u32) {
+        self.0.word(Tag::Location.head(0, line));
+        text_item(&mut self.0, Tag::Text, file);
+        text_item(&mut self.0, Tag::Text, function);
+    }
+
+    /// Each field of a struct, or entry of a map, as an argument of its own; none, and what is wrong, if
+    /// one of them says that it cannot be serialized.
+    ///
+    /// # Errors
+    ///
+    /// What the value's `Serialize` said.
+    pub fn all<V: Serialize>(&mut self, fields: V, limits: Limits) -> Result<(), String> {
+        value::fields_into(&mut self.0, limits, &fields).map_err(|error| error.to_string())
     }
 
     /// A text.
@@ -110,14 +133,17 @@ impl Counter {
     /// first asked for, and kept.
     #[doc(hidden)]
     #[must_use]
-    pub fn made(name: &str, category: &'static str) -> &'static Self {
+    pub fn made(name: &str, unit: Option<&str>, category: &'static str) -> &'static Self {
         static MADE: Mutex<Vec<&'static Counter>> = Mutex::new(Vec::new());
         let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(counter) = made.iter().find(|counter| counter.is(name, category)) {
             return counter;
         }
         let name = Name::new(name).as_str();
-        let counter: &'static Self = Box::leak(Box::new(Self::new(name, None, category)));
+        let counter: &'static Self = {
+            let unit = unit.map(|unit| Name::new(unit).as_str());
+            Box::leak(Box::new(Self::new(name, unit, category)))
+        };
         made.push(counter);
         counter
     }

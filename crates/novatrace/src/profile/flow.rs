@@ -33,3 +33,10 @@ pub fn flow() -> FlowId {
     let base = *BASE.get_or_init(|| RandomState::new().hash_one(std::process::id()));
     FlowId::from_number(base.wrapping_add(USED.fetch_add(1, Ordering::Relaxed)))
 }
+
+/// The flow of that number, which another language has kept.
+#[doc(hidden)]
+#[must_use]
+pub const fn flow_of(number: u64) -> FlowId {
+    FlowId::from_number(number)
+}

@@ -162,6 +162,12 @@ impl SessionBuilder {
         self
     }
 
+    /// What the process is called in the trace; the file name of its program by default.
+    pub fn process_name(mut self, name: &str) -> Self {
+        self.config.process_name = Some(name.into());
+        self
+    }
+
     /// When a batch goes to the sink; see [`TraceBuilder::batch`]. After so much time at the latest,
     /// what was recorded is in the file.
     pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {

@@ -115,6 +115,20 @@ impl CallSite {
             .or_insert_with(|| Box::leak(Box::new(Self::new(name, category))))
     }
 
+    /// The category.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn category(&self) -> &'static str {
+        self.category
+    }
+
+    /// The category, registered.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn category_name(&self) -> Name {
+        Name::new(self.category)
+    }
+
     pub(super) fn names(&self) -> SiteNames {
         let name = (!self.name.is_empty()).then(|| Name::new(self.name));
         SiteNames { name, category: Name::new(self.category) }

@@ -311,6 +311,18 @@ fn push_slowly(
     false
 }
 
+/// Names this thread, in the session it records in and in those to come.
+pub(super) fn give_name(name: &str) {
+    crate::worker::give_name(name);
+    let _ = OWNED.try_with(|owned| {
+        if let Ok(owned) = owned.try_borrow()
+            && let Some(attached) = &owned.0
+        {
+            attached.thread.give_name(name);
+        }
+    });
+}
+
 /// In a forked child, whose only thread this is: its ring is one that nobody takes from.
 #[cfg(unix)]
 pub(super) fn forget() {

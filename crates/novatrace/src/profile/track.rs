@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::{Both, Rest, Said};
+use super::dynamic::Fields;
 use super::session::Live;
 use super::site::{CallSite, SiteNames, registry};
 use super::{clock, thread};
-use crate::name::Label;
+use crate::name::{Label, Name};
 use crate::record::{
     And, Cursor, HAS_CATEGORY, HEAD_WORDS, Item, Items, Kind, TICKS, Tag, Writer, cut, head,
     text_item,
@@ -99,6 +100,23 @@ impl LiveTrack {
         let category = And { before: (), item: Some(Item::Category(Label::Name(category))) };
         let name = name.map_or(Label::Text(""), Label::Name);
         self.begin(name, &Both(category, items), words)
+    }
+
+    /// A span that says more, and whose name is not in the source.
+    #[doc(hidden)]
+    pub fn trace_with(&self, name: &str, category: Name, fields: &Fields) -> TrackSpan {
+        let category = And { before: (), item: Some(Item::Category(Label::Name(category))) };
+        self.begin(Label::Text(name), &category, fields.said().rest)
+    }
+
+    /// The same for an instant.
+    #[doc(hidden)]
+    pub fn instant_with(&self, name: &str, category: Name, fields: &Fields) {
+        let category = And { before: (), item: Some(Item::Category(Label::Name(category))) };
+        if let Some((_, row)) = self.row() {
+            let name = Label::Text(name);
+            record(Kind::Instant, row, 0, name, &category, fields.said().rest);
+        }
     }
 
     fn begin(&self, name: Label<'_>, items: &impl Items, words: &[u64]) -> TrackSpan {

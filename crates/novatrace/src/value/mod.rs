@@ -87,7 +87,7 @@ pub(crate) fn parts<V: Serialize + ?Sized>(
     label: Label<'_>,
     value: &V,
 ) -> Result<(), ValueError> {
-    whole(spill, |out| {
+    whole(spill.buffer(), |out| {
         let key = key(out, label);
         let depth_left = limits.depth.min(Limits::MAX_DEPTH);
         value.serialize(Tokens { out, key, items: limits.items, depth_left, top: false })
@@ -100,7 +100,16 @@ pub(crate) fn fields<V: Serialize + ?Sized>(
     limits: Limits,
     value: &V,
 ) -> Result<(), ValueError> {
-    whole(spill, |out| {
+    fields_into(spill.buffer(), limits, value)
+}
+
+/// [`fields`] for words that are kept elsewhere.
+pub(crate) fn fields_into<V: Serialize + ?Sized>(
+    out: &mut Vec<u64>,
+    limits: Limits,
+    value: &V,
+) -> Result<(), ValueError> {
+    whole(out, |out| {
         let depth_left = limits.depth.min(Limits::MAX_DEPTH);
         value.serialize(Tokens { out, key: 0, items: limits.items, depth_left, top: true })
     })
@@ -108,10 +117,9 @@ pub(crate) fn fields<V: Serialize + ?Sized>(
 
 /// Takes back what was written before an error: half a value would swallow what comes after it.
 fn whole(
-    spill: &mut Spill,
+    out: &mut Vec<u64>,
     write: impl FnOnce(&mut Vec<u64>) -> Result<(), ValueError>,
 ) -> Result<(), ValueError> {
-    let out = spill.buffer();
     let before = out.len();
     let written = write(out);
     if written.is_err() {

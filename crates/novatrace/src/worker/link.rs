@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) batch_time: Duration,
     /// Whether it is a live session's: then there is a clock, and threads have tracks.
     pub(crate) is_live: bool,
+    /// What a live session's process is called; its program's file name if `None`.
+    pub(crate) process_name: Option<Box<str>>,
 }
 
 impl Config {

@@ -5,6 +5,7 @@
 //! A pass over the rings first looks up to where each has been published, then reads the clocks, and
 //! then takes what was published: the reading is later than whatever is taken.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +129,10 @@ impl Worker<'_> {
         let Some(live) = &self.live else { return };
         let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
         let path = std::env::current_exe().unwrap_or_default();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let name = match &self.link.config.process_name {
+            Some(name) => Cow::Borrowed(&**name),
+            None => path.file_name().unwrap_or_default().to_string_lossy(),
+        };
         let process = TrackDescriptor {
             kind: TrackKind::Process(ProcessDescriptor { pid, name: &name }),
             ..TrackDescriptor::plain(live.process, &name)

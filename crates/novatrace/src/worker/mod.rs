@@ -27,4 +27,4 @@ pub(crate) use link::{Config, Link};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
 pub use threads::Loss;
-pub(crate) use threads::ThreadLink;
+pub(crate) use threads::{ThreadLink, give_name};

@@ -1,5 +1,6 @@
 //! A live thread, as it and the worker know it: who it is, and the rings it grew.
 
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::record::{Drain, Ring};
@@ -22,6 +23,22 @@ struct State {
     is_closed: bool,
     /// What it was called when it ended.
     last_name: Option<String>,
+    /// What the program calls it, whatever the operating system does.
+    given_name: Option<String>,
+}
+
+thread_local! {
+    /// What the program calls this thread.
+    static GIVEN_NAME: RefCell<Option<Box<str>>> = const { RefCell::new(None) };
+}
+
+/// What this thread will be called in whatever session it records in from now on.
+pub(crate) fn give_name(name: &str) {
+    let _ = GIVEN_NAME.try_with(|given| given.replace(Some(name.into())));
+}
+
+fn given_name() -> Option<Box<str>> {
+    GIVEN_NAME.try_with(|given| given.borrow().clone()).ok().flatten()
 }
 
 /// A live thread that the worker does not know yet.
@@ -47,12 +64,20 @@ impl ThreadLink {
     pub(crate) fn of_this_thread() -> Self {
         let tid = system::tid();
         let system_name = system::own_name();
+        let given = given_name();
+        let state = State { given_name: given.as_deref().map(str::to_owned), ..State::default() };
         let name = match std::thread::current().name() {
+            _ if given.is_some() => given.unwrap_or_default(),
             // Rust calls the first thread "main"; others see the program's name, as tools do.
             Some(name) if tid != std::process::id() => name.into(),
             _ => system_name.clone().unwrap_or_else(|| format!("thread {tid}")).into(),
         };
-        Self { tid, name, system_name, state: Mutex::default() }
+        Self { tid, name, system_name, state: Mutex::new(state) }
+    }
+
+    /// See [`give_name`], of a thread that records already.
+    pub(crate) fn give_name(&self, name: &str) {
+        self.state().given_name = Some(name.to_owned());
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -101,7 +126,13 @@ impl ThreadLink {
 
     /// What the thread is called by now, if that is not what it was called at first.
     pub(crate) fn new_name(&self) -> Option<String> {
-        let last = self.state().last_name.clone();
+        let (given, last) = {
+            let state = self.state();
+            (state.given_name.clone(), state.last_name.clone())
+        };
+        if given.is_some() {
+            return given;
+        }
         let now = last.or_else(|| system::name_of(self.tid))?;
         (Some(&now) != self.system_name.as_ref()).then_some(now)
     }

@@ -1,0 +1,335 @@
+//! Decorated functions: each call is a span. Belongs here: the object that stands for the function. Does
+//! not: spans, what arguments look like.
+
+use novatrace::__macro_support::{CallSite, Fields, LooseSpan, Said};
+use novatrace::{LiveTrack, Name};
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::frame::Place;
+use crate::live::{Opened, name_thread, say_args, with_fields};
+use crate::task;
+use crate::value::{any_text, text};
+
+/// What of a call's arguments is recorded.
+struct Arguments {
+    /// Of the parameters that are given by place, in their order.
+    names: Vec<Py<PyString>>,
+    skipped: Vec<String>,
+}
+
+/// A function, each call of which is a span.
+#[pyclass(dict, weakref, frozen, module = "novatrace")]
+pub(crate) struct Traced {
+    function: Py<PyAny>,
+    site: &'static CallSite,
+    name: &'static str,
+    track: Option<LiveTrack>,
+    arguments: Option<Arguments>,
+    place: Option<Place>,
+}
+
+impl Traced {
+    /// The function, decorated; a coroutine or generator function stays one.
+    pub(crate) fn wrap(
+        function: &Bound<'_, PyAny>,
+        name: Option<String>,
+        category: &'static str,
+        track: Option<LiveTrack>,
+        skipped: Option<Vec<String>>,
+        with_place: bool,
+    ) -> PyResult<Py<PyAny>> {
+        let py = function.py();
+        // Under a classmethod or staticmethod is the function that counts.
+        if let Ok(inner) = function.getattr(intern!(py, "__func__"))
+            && (is_a(function, "classmethod")? || is_a(function, "staticmethod")?)
+        {
+            let inner = Self::wrap(&inner, name, category, track, skipped, with_place)?;
+            return Ok(function.get_type().call1((inner,))?.unbind());
+        }
+        if !function.is_callable() {
+            let given = function.get_type().name()?;
+            return Err(PyTypeError::new_err(format!(
+                "a function is to be decorated, not {given}"
+            )));
+        }
+        let name = match name {
+            Some(name) => name,
+            None => function_name(function)?,
+        };
+        let code = function.getattr(intern!(py, "__code__")).ok();
+        let arguments = match skipped {
+            Some(skipped) => Some(Arguments { names: parameters(code.as_ref())?, skipped }),
+            None => None,
+        };
+        let name = Name::new(&name).as_str();
+        let traced = Self {
+            function: function.clone().unbind(),
+            site: CallSite::made(name, category),
+            name,
+            track,
+            arguments,
+            place: if with_place { code.as_ref().and_then(Place::of_code) } else { None },
+        };
+        let traced = Bound::new(py, traced)?.into_any();
+        let flavour = code.map_or(Ok(0), |code| code.getattr("co_flags")?.extract::<u32>())?;
+        // CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR
+        if flavour & 0x3A0 != 0 {
+            // What calls it has to see a function of that kind.
+            let shims = py.import("novatrace._shims")?;
+            return Ok(shims.call_method1("wrap", (function, traced))?.unbind());
+        }
+        update_wrapper(py, &traced, function)?;
+        Ok(traced.unbind())
+    }
+
+    fn open(
+        &self,
+        py: Python<'_>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Opened> {
+        let Some(on) = self.site.on() else { return Ok(Opened::No) };
+        name_thread(py);
+        let row = if self.track.is_some() { None } else { task::row(py) };
+        let track = self.track.as_ref().or(row.as_ref());
+        if track.is_none() && self.arguments.is_none() && self.place.is_none() {
+            return Ok(Opened::Thread(on.begin(Said::nothing()).into()));
+        }
+        with_fields(|fields| {
+            let said = self.say(py, fields, args, kwargs);
+            let opened = match track {
+                Some(track) => {
+                    Opened::Track(track.trace_with(self.name, self.site.category_name(), fields))
+                }
+                None => Opened::Thread(LooseSpan::from(on.begin(fields.said()))),
+            };
+            said.map(|()| opened)
+        })
+    }
+
+    fn say(
+        &self,
+        py: Python<'_>,
+        fields: &mut Fields,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        if let Some(place) = &self.place {
+            place.say(py, fields);
+        }
+        let Some(Arguments { names, skipped }) = &self.arguments else { return Ok(()) };
+        let shown = PyDict::new(py);
+        let is_skipped = |name: &str| skipped.iter().any(|skipped| skipped == name);
+        let mut rest = Vec::new();
+        for (at, value) in args.iter().enumerate() {
+            match names.get(at) {
+                Some(name) if is_skipped(&text(name.bind(py))) => {}
+                Some(name) => shown.set_item(name, value)?,
+                None => rest.push(value),
+            }
+        }
+        if !rest.is_empty() && !is_skipped("args") {
+            shown.set_item(intern!(py, "args"), rest)?;
+        }
+        for (name, value) in kwargs.into_iter().flatten() {
+            if !is_skipped(&text(&any_text(&name)?)) {
+                shown.set_item(name, value)?;
+            }
+        }
+        say_args(shown.as_any(), fields)
+    }
+}
+
+fn is_a(object: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
+    object.is_instance(&object.py().import("builtins")?.getattr(name)?)
+}
+
+fn parameters(code: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Py<PyString>>> {
+    let Some(code) = code else { return Ok(Vec::new()) };
+    let count = code.getattr("co_argcount")?.extract()?;
+    let names = code.getattr("co_varnames")?.cast_into::<PyTuple>()?;
+    names.iter().take(count).map(|name| Ok(name.cast_into::<PyString>()?.unbind())).collect()
+}
+
+/// `functools.update_wrapper`
+fn update_wrapper(
+    py: Python<'_>,
+    wrapper: &Bound<'_, PyAny>,
+    function: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    py.import("functools")?.call_method1("update_wrapper", (wrapper, function))?;
+    Ok(())
+}
+
+pub(crate) fn function_name(function: &Bound<'_, PyAny>) -> PyResult<String> {
+    let py = function.py();
+    let name = match function.getattr(intern!(py, "__qualname__")) {
+        Ok(name) => name,
+        Err(_) => function.get_type().getattr(intern!(py, "__qualname__"))?,
+    };
+    Ok(text(&any_text(&name)?).into_owned())
+}
+
+#[pymethods]
+impl Traced {
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __call__<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let mut opened = self.open(py, args, kwargs)?;
+        let answer = self.function.bind(py).call(args, kwargs);
+        opened.end();
+        answer
+    }
+
+    /// Bound to an object, as a function is.
+    fn __get__<'py>(
+        slf: Bound<'py, Self>,
+        object: &Bound<'py, PyAny>,
+        class: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let _ = class;
+        if object.is_none() {
+            return Ok(slf.into_any());
+        }
+        let py = slf.py();
+        py.import(intern!(py, "types"))?.call_method1(intern!(py, "MethodType"), (slf, object))
+    }
+
+    /// A span of the call, for functions that are more than one call.
+    #[pyo3(signature = (args, kwargs, /))]
+    fn _span<'py>(
+        slf: Bound<'py, Self>,
+        args: Bound<'py, PyTuple>,
+        kwargs: Bound<'py, PyDict>,
+    ) -> TracedCall {
+        TracedCall {
+            traced: slf.unbind(),
+            args: args.unbind(),
+            kwargs: kwargs.unbind(),
+            opened: Opened::No,
+        }
+    }
+
+    /// By its name, as functions are pickled.
+    fn __reduce__(&self, py: Python<'_>) -> PyResult<String> {
+        function_name(self.function.bind(py))
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("<traced {}>", self.function.bind(py).repr()?))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.function)
+    }
+}
+
+/// One call of a coroutine or generator function, as a context manager.
+#[pyclass(module = "novatrace")]
+pub(crate) struct TracedCall {
+    traced: Py<Traced>,
+    args: Py<PyTuple>,
+    kwargs: Py<PyDict>,
+    opened: Opened,
+}
+
+#[pymethods]
+impl TracedCall {
+    fn __enter__(&mut self, py: Python<'_>) -> PyResult<()> {
+        let traced = self.traced.get();
+        self.opened = traced.open(py, self.args.bind(py), Some(self.kwargs.bind(py)))?;
+        Ok(())
+    }
+
+    #[pyo3(signature = (kind, error, traceback, /))]
+    fn __exit__(
+        &mut self,
+        kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> bool {
+        let _ = (kind, error, traceback);
+        self.opened.end();
+        false
+    }
+}
+
+fn decorator_or_decorated(
+    function: Option<&Bound<'_, PyAny>>,
+    py: Python<'_>,
+    decorate: Decorate,
+) -> PyResult<Py<PyAny>> {
+    match function {
+        Some(function) => decorate.decorate(function),
+        None => Ok(Py::new(py, decorate)?.into_any()),
+    }
+}
+
+/// A decorator with its choices made.
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct Decorate {
+    pub(crate) name: Option<String>,
+    pub(crate) category: &'static str,
+    pub(crate) track: Option<LiveTrack>,
+    pub(crate) skipped: Option<Vec<String>>,
+    pub(crate) with_place: bool,
+}
+
+impl Decorate {
+    pub(crate) fn decorate(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let (name, track) = (self.name.clone(), self.track.clone());
+        Traced::wrap(function, name, self.category, track, self.skipped.clone(), self.with_place)
+    }
+}
+
+#[pymethods]
+impl Decorate {
+    fn __call__(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        self.decorate(function)
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (function=None, /, *, name=None, category="default", track=None))]
+pub(crate) fn trace_func(
+    py: Python<'_>,
+    function: Option<&Bound<'_, PyAny>>,
+    name: Option<String>,
+    category: &str,
+    track: Option<&Bound<'_, crate::live::PyLiveTrack>>,
+) -> PyResult<Py<PyAny>> {
+    let track = track.map(|track| track.get().0.clone());
+    let category = Name::new(category).as_str();
+    let decorate = Decorate { name, category, track, skipped: None, with_place: false };
+    decorator_or_decorated(function, py, decorate)
+}
+
+#[pyfunction]
+#[pyo3(signature = (function=None, /, *, name=None, category="default", track=None, skip=None))]
+pub(crate) fn trace_func_args(
+    py: Python<'_>,
+    function: Option<&Bound<'_, PyAny>>,
+    name: Option<String>,
+    category: &str,
+    track: Option<&Bound<'_, crate::live::PyLiveTrack>>,
+    skip: Option<Vec<String>>,
+) -> PyResult<Py<PyAny>> {
+    let track = track.map(|track| track.get().0.clone());
+    let category = Name::new(category).as_str();
+    // The object of a method is not an argument to its caller.
+    let skipped = skip.unwrap_or_default().into_iter().chain(["self".to_owned(), "cls".to_owned()]);
+    let skipped = Some(skipped.collect());
+    decorator_or_decorated(
+        function,
+        py,
+        Decorate { name, category, track, skipped, with_place: false },
+    )
+}

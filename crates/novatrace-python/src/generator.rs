@@ -1,0 +1,604 @@
+//! Explicit times: `TraceGenerator` and its tracks. Belongs here: what the calls take. Does not: arrays of
+//! events, the old module's calls.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use novatrace::{
+    CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, Limits, NormalTrack, Overlap,
+    Seconds,
+};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
+
+use crate::error::{OrRaise, value_error};
+use crate::flow::{Flow, flow_numbers};
+use crate::value::{Described, LIST_MAX_SIZE, Reader, any_text, text};
+
+/// A trace, as all its objects in Python share it.
+pub(crate) struct Shared {
+    pub(crate) trace: novatrace::TraceGenerator,
+    path: PathBuf,
+    list_max_size: AtomicUsize,
+}
+
+/// All traces that may have to be finished at exit.
+static OPEN: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
+
+impl Shared {
+    pub(crate) fn create(
+        py: Python<'_>,
+        path: PathBuf,
+        builder: novatrace::TraceBuilder,
+        list_max_size: usize,
+    ) -> PyResult<Arc<Self>> {
+        // How much of a container is shown is told by the reader of values.
+        let limits = Limits { items: usize::MAX, ..Limits::default() };
+        let trace = py.detach(|| builder.limits(limits).create(&path)).or_raise(py)?;
+        let shared = Arc::new(Self { trace, path, list_max_size: AtomicUsize::new(list_max_size) });
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|trace| trace.strong_count() > 0);
+        open.push(Arc::downgrade(&shared));
+        Ok(shared)
+    }
+
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::new(self.list_max_size.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_list_max_size(&self, size: usize) {
+        self.list_max_size.store(size, Ordering::Relaxed);
+    }
+
+    pub(crate) fn flow(&self, number: u64) -> FlowId {
+        self.trace.import_flow(number)
+    }
+}
+
+/// Finishes every trace that is left, at the interpreter's exit.
+#[pyfunction]
+pub(crate) fn _finish_all(py: Python<'_>) {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    py.detach(|| {
+        for shared in open.iter().filter_map(Weak::upgrade) {
+            // There is nobody to tell.
+            drop(shared.trace.finish());
+        }
+    });
+}
+
+/// A time or length as it was given: an `int` is nanoseconds, a `float` seconds.
+pub(crate) enum When {
+    Ns(i64),
+    Seconds(f64),
+}
+
+impl When {
+    pub(crate) fn of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
+        if let Ok(number) = object.cast::<PyInt>() {
+            return match number.extract() {
+                Ok(ns) => Ok(Self::Ns(ns)),
+                Err(_) => {
+                    Err(value_error(object.py(), format!("{what} is out of range: {number} ns")))
+                }
+            };
+        }
+        if let Ok(number) = object.cast::<PyFloat>() {
+            return Ok(Self::Seconds(number.extract()?));
+        }
+        // Numbers of other libraries, such as numpy's.
+        if let Ok(ns) = object.call_method0("__index__") {
+            return Self::of(&ns, what);
+        }
+        if let Ok(seconds) = object.call_method0("__float__") {
+            return Ok(Self::Seconds(seconds.extract()?));
+        }
+        let given = object.get_type().name()?;
+        Err(PyTypeError::new_err(format!(
+            "{what} must be an int (nanoseconds) or a float (seconds), not {given}"
+        )))
+    }
+}
+
+fn mixed() -> PyErr {
+    PyTypeError::new_err(
+        "start and length must both be ints (nanoseconds) or both be floats (seconds)",
+    )
+}
+
+/// A counter's value.
+pub(crate) fn counter_value(object: &Bound<'_, PyAny>) -> PyResult<CounterValue> {
+    if let Ok(number) = object.cast::<PyFloat>() {
+        return Ok(CounterValue::Double(number.extract()?));
+    }
+    match object.extract::<i64>() {
+        Ok(value) => Ok(CounterValue::Int(value)),
+        Err(_) => Ok(CounterValue::Double(object.extract()?)),
+    }
+}
+
+/// The texts of a `str`, or of each in a sequence of them.
+pub(crate) fn texts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyString>>> {
+    match object.cast::<PyString>() {
+        Ok(text) => Ok(vec![text.clone()]),
+        Err(_) => object.try_iter()?.map(|item| any_text(&item?)).collect(),
+    }
+}
+
+/// What an event says beside its name.
+pub(crate) struct Details<'a, 'py> {
+    pub(crate) category: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) flow: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) flow_end: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) args: Option<&'a Bound<'py, PyAny>>,
+    pub(crate) kwargs: Option<&'a Bound<'py, PyDict>>,
+}
+
+/// The event with all that.
+fn detailed<'e, S>(
+    mut event: Event<'e, S, ()>,
+    details: &Details<'_, '_>,
+    shared: &Shared,
+    reader: &Reader,
+) -> PyResult<Event<'e, S, ()>> {
+    if let Some(args) = details.args {
+        event = event.args(Described(reader.value(args)));
+    }
+    if let Some(kwargs) = details.kwargs {
+        event = event.args(reader.value(kwargs.as_any()));
+    }
+    if let Some(category) = details.category {
+        for category in &texts(category)? {
+            event = event.categories([&*text(category)]);
+        }
+    }
+    if let Some(flow) = details.flow {
+        event = event.flows(flow_numbers(flow)?.into_iter().map(|flow| shared.flow(flow)));
+    }
+    if let Some(flow) = details.flow_end {
+        event = event.flows_end(flow_numbers(flow)?.into_iter().map(|flow| shared.flow(flow)));
+    }
+    Ok(event)
+}
+
+/// A trace with times that the caller gives.
+#[pyclass(frozen, subclass, weakref, module = "novatrace")]
+pub(crate) struct TraceGenerator {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[pymethods]
+impl TraceGenerator {
+    #[new]
+    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category=Some("default"), list_max_size=LIST_MAX_SIZE, flush_interval=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    pub(crate) fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        attributes: Option<&Bound<'_, PyDict>>,
+        window: Option<usize>,
+        overlap: &str,
+        default_category: Option<&str>,
+        list_max_size: usize,
+        flush_interval: Option<f64>,
+    ) -> PyResult<Self> {
+        let mut builder = novatrace::TraceGenerator::builder();
+        for (key, value) in attributes.into_iter().flatten() {
+            let key = any_text(&key)?;
+            builder = match value.extract::<i64>() {
+                Ok(number) => builder.attribute(&text(&key), number),
+                Err(_) => builder.attribute(&text(&key), &*text(&any_text(&value)?)),
+            };
+        }
+        if let Some(window) = window {
+            builder = builder.window(window);
+        }
+        builder = builder.overlap(match overlap {
+            "lane" => Overlap::Lane,
+            "refuse" => Overlap::Refuse,
+            other => {
+                let message = format!("overlap is \"lane\" or \"refuse\", not {other:?}");
+                return Err(value_error(py, message));
+            }
+        });
+        builder = builder.default_category(default_category);
+        if let Some(seconds) = flush_interval {
+            let interval = Duration::try_from_secs_f64(seconds)
+                .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
+            builder = builder.batch(1 << 14, 256 << 10, interval);
+        }
+        Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
+    }
+
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.shared.path.clone()
+    }
+
+    #[getter]
+    fn list_max_size(&self) -> usize {
+        self.shared.list_max_size.load(Ordering::Relaxed)
+    }
+
+    #[setter]
+    fn set_list_max_size(&self, size: usize) {
+        self.shared.set_list_max_size(size);
+    }
+
+    fn group(&self, name: &Bound<'_, PyString>) -> PyGroup {
+        PyGroup::top(&self.shared, self.shared.trace.group(&text(name)))
+    }
+
+    fn track(&self, name: &Bound<'_, PyString>) -> Track {
+        Track::new(&self.shared, self.shared.trace.track(&text(name)))
+    }
+
+    #[pyo3(signature = (name, *, unit=None))]
+    fn counter(&self, name: &Bound<'_, PyString>, unit: Option<&str>) -> PyCounterTrack {
+        PyCounterTrack::new(&self.shared, self.shared.trace.counter(&text(name)), unit)
+    }
+
+    #[pyo3(signature = (die, cluster))]
+    fn cluster(&self, die: Option<u32>, cluster: Option<u32>) -> PyGroup {
+        PyGroup::top(&self.shared, self.shared.trace.cluster(die, cluster))
+    }
+
+    fn flow(&self) -> Flow {
+        Flow(self.shared.trace.flow().get())
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| self.shared.trace.flush()).or_raise(py)
+    }
+
+    pub(crate) fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
+        py.detach(|| self.shared.trace.finish()).or_raise(py).map(Stats)
+    }
+
+    fn stats(&self) -> Stats {
+        Stats(self.shared.trace.stats())
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind=None, error=None, traceback=None))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyAny>>,
+        error: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let _ = (error, traceback);
+        let finished = self.finish(py);
+        // The program's own exception is the one to be seen.
+        if kind.is_none() {
+            finished?;
+        }
+        Ok(false)
+    }
+
+    /// The file is this process's: a copy of the object is none.
+    fn __deepcopy__(slf: Py<Self>, _memo: &Bound<'_, PyAny>) -> Py<Self> {
+        slf
+    }
+
+    fn __copy__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<novatrace.TraceGenerator {:?}>", self.shared.path.display())
+    }
+}
+
+/// What became of a trace's events.
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct Stats(pub(crate) novatrace::Stats);
+
+#[pymethods]
+impl Stats {
+    #[getter]
+    fn events(&self) -> u64 {
+        self.0.events
+    }
+    #[getter]
+    fn packets(&self) -> u64 {
+        self.0.packets
+    }
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+    #[getter]
+    fn lanes(&self) -> u64 {
+        self.0.lanes
+    }
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.0.dropped
+    }
+    #[getter]
+    fn refused(&self) -> u64 {
+        self.0.refused
+    }
+    #[getter]
+    fn left_open(&self) -> u64 {
+        self.0.left_open
+    }
+    fn __repr__(&self) -> String {
+        let novatrace::Stats { events, packets, bytes, lanes, dropped, refused, left_open, .. } =
+            self.0;
+        format!(
+            "Stats(events={events}, packets={packets}, bytes={bytes}, lanes={lanes}, \
+             dropped={dropped}, refused={refused}, left_open={left_open})"
+        )
+    }
+}
+
+enum AnyGroup {
+    Top(Group),
+    Inner(GroupTrack),
+}
+
+macro_rules! in_group {
+    ($self:expr, $method:ident($($argument:expr),*)) => {
+        match &$self.group {
+            AnyGroup::Top(group) => group.$method($($argument),*),
+            AnyGroup::Inner(group) => group.$method($($argument),*),
+        }
+    };
+}
+
+#[pyclass(frozen, name = "Group", module = "novatrace")]
+pub(crate) struct PyGroup {
+    shared: Arc<Shared>,
+    group: AnyGroup,
+}
+
+impl PyGroup {
+    pub(crate) fn top(shared: &Arc<Shared>, group: Group) -> Self {
+        Self { shared: Arc::clone(shared), group: AnyGroup::Top(group) }
+    }
+}
+
+#[pymethods]
+impl PyGroup {
+    #[getter]
+    fn name(&self) -> String {
+        in_group!(self, name()).to_string()
+    }
+
+    fn group(&self, name: &Bound<'_, PyString>) -> Self {
+        let group = AnyGroup::Inner(in_group!(self, group(&text(name))));
+        Self { shared: Arc::clone(&self.shared), group }
+    }
+
+    fn track(&self, name: &Bound<'_, PyString>) -> Track {
+        Track::new(&self.shared, in_group!(self, track(&text(name))))
+    }
+
+    #[pyo3(signature = (name, *, unit=None))]
+    fn counter(&self, name: &Bound<'_, PyString>, unit: Option<&str>) -> PyCounterTrack {
+        PyCounterTrack::new(&self.shared, in_group!(self, counter(&text(name))), unit)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<novatrace.Group {:?}>", self.name())
+    }
+}
+
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct Track {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) track: NormalTrack,
+}
+
+impl Track {
+    fn new(shared: &Arc<Shared>, track: NormalTrack) -> Self {
+        Self { shared: Arc::clone(shared), track }
+    }
+}
+
+#[pymethods]
+impl Track {
+    #[getter]
+    fn name(&self) -> String {
+        self.track.name().to_string()
+    }
+
+    #[pyo3(signature = (start, length, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    fn duration<'py>(
+        &self,
+        py: Python<'py>,
+        start: &Bound<'py, PyAny>,
+        length: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+        category: Option<&Bound<'py, PyAny>>,
+        flow: Option<&Bound<'py, PyAny>>,
+        flow_end: Option<&Bound<'py, PyAny>>,
+        args: Option<&Bound<'py, PyAny>>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<()> {
+        let name = any_text(name)?;
+        let name = text(&name);
+        let reader = self.shared.reader();
+        let details = Details { category, flow, flow_end, args, kwargs };
+        let shared = &*self.shared;
+        let event = match (When::of(start, "start")?, When::of(length, "length")?) {
+            (When::Ns(start), When::Ns(length)) => self.track.duration(start, length, &*name),
+            (When::Seconds(start), When::Seconds(length)) => {
+                self.track.duration(Seconds(start), Seconds(length), &*name)
+            }
+            _ => return Err(mixed()),
+        };
+        detailed(event, &details, shared, &reader)?.emit().or_raise(py)?;
+        reader.finish()
+    }
+
+    #[pyo3(signature = (time, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    fn instant<'py>(
+        &self,
+        py: Python<'py>,
+        time: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+        category: Option<&Bound<'py, PyAny>>,
+        flow: Option<&Bound<'py, PyAny>>,
+        flow_end: Option<&Bound<'py, PyAny>>,
+        args: Option<&Bound<'py, PyAny>>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<()> {
+        let name = any_text(name)?;
+        let name = text(&name);
+        let reader = self.shared.reader();
+        let details = Details { category, flow, flow_end, args, kwargs };
+        let shared = &*self.shared;
+        let event = match When::of(time, "time")? {
+            When::Ns(time) => self.track.instant(time, &*name),
+            When::Seconds(time) => self.track.instant(Seconds(time), &*name),
+        };
+        detailed(event, &details, shared, &reader)?.emit().or_raise(py)?;
+        reader.finish()
+    }
+
+    #[pyo3(signature = (start, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
+    #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+    fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        start: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyAny>,
+        category: Option<&Bound<'py, PyAny>>,
+        flow: Option<&Bound<'py, PyAny>>,
+        flow_end: Option<&Bound<'py, PyAny>>,
+        args: Option<&Bound<'py, PyAny>>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<OpenSlice> {
+        let name = any_text(name)?;
+        let name = text(&name);
+        let reader = self.shared.reader();
+        let details = Details { category, flow, flow_end, args, kwargs };
+        let shared = &*self.shared;
+        let event = match When::of(start, "start")? {
+            When::Ns(start) => self.track.slice(start, &*name),
+            When::Seconds(start) => self.track.slice(Seconds(start), &*name),
+        };
+        let slice = detailed(event, &details, shared, &reader)?.begin().or_raise(py)?;
+        reader.finish()?;
+        Ok(OpenSlice(Mutex::new(Some(slice)), Arc::clone(&self.shared)))
+    }
+
+    #[pyo3(signature = (time, /))]
+    fn end(&self, py: Python<'_>, time: &Bound<'_, PyAny>) -> PyResult<()> {
+        let ended = match When::of(time, "time")? {
+            When::Ns(time) => self.track.end(time),
+            When::Seconds(time) => self.track.end(Seconds(time)),
+        };
+        ended.or_raise(py)
+    }
+
+    #[pyo3(signature = (starts, lengths, names, *, category=None, args=None))]
+    fn durations<'py>(
+        &self,
+        py: Python<'py>,
+        starts: &Bound<'py, PyAny>,
+        lengths: &Bound<'py, PyAny>,
+        names: &Bound<'py, PyAny>,
+        category: Option<&Bound<'py, PyAny>>,
+        args: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<()> {
+        crate::arrays::durations(py, &self.track, starts, lengths, names, category, args)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<novatrace.Track {:?}>", self.name())
+    }
+}
+
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct OpenSlice(
+    Mutex<Option<novatrace::OpenSlice>>,
+    #[expect(dead_code, reason = "keeps the trace")] Arc<Shared>,
+);
+
+#[pymethods]
+impl OpenSlice {
+    #[pyo3(signature = (time, /))]
+    fn end(&self, py: Python<'_>, time: &Bound<'_, PyAny>) -> PyResult<()> {
+        let time = When::of(time, "time")?;
+        let slice = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(slice) = slice else {
+            return Err(crate::error::state_error(py, "the slice has ended already"));
+        };
+        match time {
+            When::Ns(time) => slice.end(time),
+            When::Seconds(time) => slice.end(Seconds(time)),
+        }
+        .or_raise(py)
+    }
+}
+
+#[pyclass(frozen, name = "CounterTrack", module = "novatrace")]
+pub(crate) struct PyCounterTrack {
+    shared: Arc<Shared>,
+    pub(crate) counter: CounterTrack,
+}
+
+impl PyCounterTrack {
+    pub(crate) fn new(shared: &Arc<Shared>, counter: CounterTrack, unit: Option<&str>) -> Self {
+        let counter = match unit {
+            Some(unit) => counter.unit(unit),
+            None => counter,
+        };
+        Self { shared: Arc::clone(shared), counter }
+    }
+}
+
+#[pymethods]
+impl PyCounterTrack {
+    #[getter]
+    fn name(&self) -> String {
+        self.counter.name().to_string()
+    }
+
+    #[pyo3(signature = (time, value, /))]
+    fn count(
+        &self,
+        py: Python<'_>,
+        time: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let value = counter_value(value)?;
+        let counted = match When::of(time, "time")? {
+            When::Ns(time) => self.counter.count(time, value),
+            When::Seconds(time) => self.counter.count(Seconds(time), value),
+        };
+        counted.or_raise(py)
+    }
+
+    #[pyo3(signature = (times, values))]
+    fn counts(
+        &self,
+        py: Python<'_>,
+        times: &Bound<'_, PyAny>,
+        values: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        crate::arrays::counts(py, &self.counter, times, values)
+    }
+
+    #[pyo3(signature = (name, *, unit=None))]
+    fn counter(&self, name: &Bound<'_, PyString>, unit: Option<&str>) -> Self {
+        Self::new(&self.shared, self.counter.counter(&text(name)), unit)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<novatrace.CounterTrack {:?}>", self.name())
+    }
+}

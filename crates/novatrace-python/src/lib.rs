@@ -1,0 +1,50 @@
+//! The Python package's extension module, `novatrace._novatrace`. Belongs here: classes that convert what
+//! Python gives and forward it. Does not: anything that a Rust user could not have.
+//!
+//! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`.
+#![expect(missing_docs, reason = "documented in the stub")]
+#![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "what PyO3 asks for")]
+
+mod arrays;
+mod error;
+mod flow;
+mod frame;
+mod function;
+mod generator;
+mod legacy;
+mod live;
+mod task;
+mod value;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+mod _novatrace {
+    #[pymodule_export]
+    use super::flow::Flow;
+    #[pymodule_export]
+    use super::function::{Traced, trace_func, trace_func_args};
+    #[pymodule_export]
+    use super::generator::{
+        _finish_all, OpenSlice, PyCounterTrack, PyGroup, Stats, TraceGenerator, Track,
+    };
+    #[pymodule_export]
+    use super::legacy::{
+        LegacyCounter, LegacyCounterTrack, LegacySpan, LegacyTrack, legacy_instant, legacy_trace,
+        legacy_trace_func,
+    };
+    #[pymodule_export]
+    use super::live::{
+        PyCounter, PyLiveTrack, Report, Session, Span, counter, flow, instant, is_recording, open,
+        trace, track,
+    };
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let atexit = module.py().import("atexit")?;
+        atexit.call_method1("register", (module.getattr("_finish_all")?,))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,614 @@
+//! Live recording: the session, spans, instants, counters and tracks. Belongs here: what the calls take.
+//! Does not: decorated functions, tasks.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn};
+use novatrace::{Limits, LiveTrack, Name, Overflow, TrackSpan};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
+
+use crate::error::{OrRaise, state_error, value_error};
+use crate::flow::{Flow, flow_numbers};
+use crate::frame::Place;
+use crate::function::Traced;
+use crate::generator::counter_value;
+use crate::task;
+use crate::value::{LIST_MAX_SIZE, Reader, any_text, text};
+
+/// The session that records: where it was opened.
+static OPENED: Mutex<Option<String>> = Mutex::new(None);
+/// How many sessions there were; threads are named once in each.
+static SESSIONS: AtomicU64 = AtomicU64::new(0);
+
+/// A live recording.
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct Session {
+    session: Mutex<Option<novatrace::Session>>,
+    path: PathBuf,
+}
+
+#[pyfunction]
+#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None))]
+#[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
+pub(crate) fn open(
+    py: Python<'_>,
+    path: PathBuf,
+    categories: Option<&str>,
+    capacity: Option<usize>,
+    overflow: &str,
+    grow_limit: Option<usize>,
+    attributes: Option<&Bound<'_, PyDict>>,
+    flush_interval: Option<f64>,
+    process_name: Option<&str>,
+) -> PyResult<Session> {
+    let mut builder = novatrace::Session::builder();
+    if let Some(categories) = categories {
+        builder = builder.categories(categories);
+    }
+    if let Some(capacity) = capacity {
+        builder = builder.capacity(capacity);
+    }
+    builder = builder.overflow(match overflow {
+        "drop" => Overflow::DropNewest,
+        "block" => Overflow::Block,
+        "grow" => Overflow::Grow(grow_limit.unwrap_or(256 << 20)),
+        other => {
+            let message = format!("overflow is \"drop\", \"block\" or \"grow\", not {other:?}");
+            return Err(value_error(py, message));
+        }
+    });
+    for (key, value) in attributes.into_iter().flatten() {
+        let key = any_text(&key)?;
+        builder = match value.extract::<i64>() {
+            Ok(number) => builder.attribute(&text(&key), number),
+            Err(_) => builder.attribute(&text(&key), &*text(&any_text(&value)?)),
+        };
+    }
+    if let Some(seconds) = flush_interval {
+        let interval = Duration::try_from_secs_f64(seconds)
+            .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
+        builder = builder.batch(1 << 14, 256 << 10, interval);
+    }
+    let name = match process_name {
+        Some(name) => name.to_owned(),
+        None => program_name(py)?,
+    };
+    builder = builder.process_name(&name);
+    let place = Place::of_caller(py).map(|place| place.shown(py)).unwrap_or_default();
+    let opened = py.detach(|| builder.create(&path));
+    if let Err(error) = &opened
+        && matches!(error.kind(), novatrace::ErrorKind::AlreadyOpen { .. })
+    {
+        let first = OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = first.map(|first| format!(" since {first}")).unwrap_or_default();
+        let message = format!("cannot open a session: one is open{first}; close that first");
+        return Err(state_error(py, message));
+    }
+    let session = opened.or_raise(py)?;
+    *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    SESSIONS.fetch_add(1, Ordering::Relaxed);
+    Ok(Session { session: Mutex::new(Some(session)), path })
+}
+
+/// What was started: the script, as `python script.py` names it.
+fn program_name(py: Python<'_>) -> PyResult<String> {
+    let argv = py.import("sys")?.getattr("argv");
+    let first = argv.and_then(|argv| argv.get_item(0)).and_then(|first| any_text(&first));
+    let name = first.map(|first| text(&first).into_owned()).unwrap_or_default();
+    Ok(if name.is_empty() || name == "-c" { "python".to_owned() } else { name })
+}
+
+#[pymethods]
+impl Session {
+    #[getter]
+    fn path(&self) -> PathBuf {
+        self.path.clone()
+    }
+
+    fn set_categories(&self, py: Python<'_>, globs: &str) {
+        py.detach(|| {
+            if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
+                session.set_categories(globs);
+            }
+        });
+    }
+
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        py.detach(|| match &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(session) => session.flush(),
+            None => Ok(()),
+        })
+        .or_raise(py)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<Report> {
+        let closed = py.detach(|| {
+            let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
+            session.map(novatrace::Session::close)
+        });
+        match closed {
+            Some(report) => report.or_raise(py).map(Report),
+            None => Err(state_error(py, "the session is closed already")),
+        }
+    }
+
+    #[getter]
+    fn closed(&self) -> bool {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind=None, error=None, traceback=None))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyAny>>,
+        error: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<bool> {
+        let _ = (error, traceback);
+        if !self.closed() {
+            let closed = self.close(py);
+            // The program's own exception is the one to be seen.
+            if kind.is_none() {
+                closed?;
+            }
+        }
+        Ok(false)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<novatrace.Session {:?}>", self.path.display())
+    }
+}
+
+/// What became of a session's events.
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct Report(novatrace::Report);
+
+#[pymethods]
+impl Report {
+    #[getter]
+    fn events(&self) -> u64 {
+        self.0.events
+    }
+    #[getter]
+    fn lost(&self) -> u64 {
+        self.0.lost
+    }
+    #[getter]
+    fn dropped(&self) -> u64 {
+        self.0.dropped
+    }
+    #[getter]
+    fn losses(&self) -> Vec<(String, u32, u64)> {
+        self.0.losses.iter().map(|loss| (loss.thread.clone(), loss.tid, loss.events)).collect()
+    }
+    #[getter]
+    fn left_open(&self) -> u64 {
+        self.0.left_open
+    }
+    #[getter]
+    fn threads(&self) -> u64 {
+        self.0.threads
+    }
+    #[getter]
+    fn lanes(&self) -> u64 {
+        self.0.lanes
+    }
+    #[getter]
+    fn packets(&self) -> u64 {
+        self.0.packets
+    }
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+    fn __repr__(&self) -> String {
+        let novatrace::Report { events, lost, dropped, left_open, threads, bytes, .. } = self.0;
+        format!(
+            "Report(events={events}, lost={lost}, dropped={dropped}, left_open={left_open}, \
+             threads={threads}, bytes={bytes})"
+        )
+    }
+}
+
+/// The category of what names none.
+const DEFAULT: &str = "default";
+static DEFAULT_SITE: CallSite = CallSite::new("", DEFAULT);
+
+/// What switches events of a category on and off; their names come with them.
+pub(crate) fn site(category: Option<&str>) -> &'static CallSite {
+    match category {
+        None => &DEFAULT_SITE,
+        Some(category) => CallSite::made("", Name::new(category).as_str()),
+    }
+}
+
+thread_local! {
+    static FIELDS: Cell<Fields> = const { Cell::new(Fields::new()) };
+    /// The session in which this thread was given its name.
+    static NAMED_IN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Lends this thread's buffer of fields, so that nothing is allocated for an event.
+pub(crate) fn with_fields<T>(work: impl FnOnce(&mut Fields) -> T) -> T {
+    let mut fields = FIELDS.try_with(Cell::take).unwrap_or_default();
+    fields.clear();
+    let answer = work(&mut fields);
+    let _ = FIELDS.try_with(|spare| spare.set(fields));
+    answer
+}
+
+/// Calls the thread in the trace what `threading` calls it, once a session.
+#[inline]
+pub(crate) fn name_thread(py: Python<'_>) {
+    let session = SESSIONS.load(Ordering::Relaxed);
+    let is_named = NAMED_IN.try_with(|named| named.replace(session) == session).unwrap_or(true);
+    if !is_named {
+        // A thread that Python does not know is called what the operating system calls it.
+        let _ = give_name(py);
+    }
+}
+
+#[cold]
+fn give_name(py: Python<'_>) -> PyResult<()> {
+    let threading = py.import("threading")?;
+    let number = threading.call_method0("get_ident")?;
+    // `current_thread()` would make an object for a foreign thread, which stays for ever.
+    let thread = threading.getattr("_active")?.get_item(number)?;
+    novatrace::name_thread(&text(&any_text(&thread.getattr("name")?)?));
+    Ok(())
+}
+
+/// What an event says beside its name and category.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) args: Option<Py<PyDict>>,
+    pub(crate) flows: Option<Box<FlowsSaid>>,
+}
+
+#[derive(Default)]
+pub(crate) struct FlowsSaid {
+    through: Vec<u64>,
+    ends: Vec<u64>,
+}
+
+impl Said {
+    pub(crate) fn new(
+        args: Option<&Bound<'_, PyDict>>,
+        through: [Option<&Bound<'_, PyAny>>; 2],
+        end: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Self> {
+        let args = args.filter(|args| !args.is_empty()).map(|args| args.clone().unbind());
+        let mut flows = FlowsSaid::default();
+        for flow in through.into_iter().flatten() {
+            flows.through.extend(flow_numbers(flow)?);
+        }
+        if let Some(flow) = end {
+            flows.ends.extend(flow_numbers(flow)?);
+        }
+        let none = flows.through.is_empty() && flows.ends.is_empty();
+        Ok(Self { args, flows: (!none).then(|| Box::new(flows)) })
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.args.is_none() && self.flows.is_none()
+    }
+
+    pub(crate) fn say(&self, py: Python<'_>, fields: &mut Fields) -> PyResult<()> {
+        if let Some(flows) = &self.flows {
+            flows.through.iter().for_each(|&number| fields.flow(live_flow(number)));
+            flows.ends.iter().for_each(|&number| fields.flow_end(live_flow(number)));
+        }
+        if let Some(args) = &self.args {
+            say_args(args.bind(py).as_any(), fields)?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn live_flow(number: u64) -> novatrace::FlowId {
+    novatrace::__macro_support::flow_of(number)
+}
+
+/// Every entry of a mapping as an argument.
+pub(crate) fn say_args(args: &Bound<'_, PyAny>, fields: &mut Fields) -> PyResult<()> {
+    let reader = Reader::new(LIST_MAX_SIZE);
+    let limits = Limits { items: usize::MAX, ..Limits::default() };
+    // What a value's reading says is in the value's place already.
+    drop(fields.all(reader.value(args), limits));
+    reader.finish()
+}
+
+/// A span while it is open.
+#[derive(Default)]
+pub(crate) enum Opened {
+    #[default]
+    No,
+    Thread(LooseSpan),
+    Track(#[expect(dead_code, reason = "ends when dropped")] TrackSpan),
+}
+
+impl Opened {
+    /// Begins a span on the track, or the task's, or the thread's.
+    pub(crate) fn begin(
+        py: Python<'_>,
+        on: SiteOn,
+        site: &'static CallSite,
+        track: Option<&LiveTrack>,
+        name: &str,
+        say: impl FnOnce(&mut Fields) -> PyResult<()>,
+    ) -> PyResult<Self> {
+        name_thread(py);
+        let row = if track.is_some() { None } else { task::row(py) };
+        with_fields(|fields| {
+            if let Some(track) = track.or(row.as_ref()) {
+                let said = say(fields);
+                let span = track.trace_with(name, site.category_name(), fields);
+                said.map(|()| Self::Track(span))
+            } else {
+                fields.name(name);
+                let said = say(fields);
+                let span = on.begin(fields.said()).into();
+                said.map(|()| Self::Thread(span))
+            }
+        })
+    }
+
+    pub(crate) fn end(&mut self) {
+        if let Self::Thread(span) = std::mem::take(self) {
+            span.end();
+        }
+    }
+}
+
+/// A span: a context manager, and a decorator.
+#[pyclass(module = "novatrace")]
+pub(crate) struct Span {
+    name: Py<PyString>,
+    site: &'static CallSite,
+    track: Option<LiveTrack>,
+    said: Said,
+    opened: Opened,
+}
+
+#[pymethods]
+impl Span {
+    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
+        {
+            let mut this = slf.try_borrow_mut()?;
+            let this = &mut *this;
+            if let Some(on) = this.site.on() {
+                let py = slf.py();
+                if !matches!(this.opened, Opened::No) {
+                    let message = "the span is open already: make another with trace()";
+                    return Err(state_error(py, message));
+                }
+                let Span { name, site, track, said, opened } = this;
+                let name = text(name.bind(py));
+                *opened = Opened::begin(py, on, site, track.as_ref(), &name, |fields| {
+                    said.say(py, fields)
+                })?;
+            }
+        }
+        Ok(slf)
+    }
+
+    #[pyo3(signature = (kind, error, traceback, /))]
+    fn __exit__(
+        &mut self,
+        kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> bool {
+        let _ = (kind, error, traceback);
+        self.opened.end();
+        false
+    }
+
+    /// Decorates a function: each call is a span of this name, category and arguments.
+    fn __call__(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let name = Some(text(self.name.bind(py)).into_owned());
+        Traced::wrap(function, name, self.site.category(), self.track.clone(), None, false)
+    }
+}
+
+fn make_span(
+    name: &Bound<'_, PyAny>,
+    track: Option<&LiveTrack>,
+    category: Option<&str>,
+    said: Said,
+) -> PyResult<Py<PyAny>> {
+    let py = name.py();
+    if let Ok(name) = name.cast::<PyString>() {
+        let span = Span {
+            name: name.clone().unbind(),
+            site: site(category),
+            track: track.cloned(),
+            said,
+            opened: Opened::No,
+        };
+        return Ok(Py::new(py, span)?.into_any());
+    }
+    if name.is_callable() {
+        if !said.is_nothing() {
+            return Err(PyTypeError::new_err("@trace(...) takes the name first, then arguments"));
+        }
+        let category = site(category).category();
+        return Traced::wrap(name, None, category, track.cloned(), None, false);
+    }
+    let given = name.get_type().name()?;
+    Err(PyTypeError::new_err(format!("trace() takes a name or a function, not {given}")))
+}
+
+#[pyfunction]
+#[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
+pub(crate) fn trace(
+    name: &Bound<'_, PyAny>,
+    category: Option<&str>,
+    flow_in: Option<&Bound<'_, PyAny>>,
+    flow_out: Option<&Bound<'_, PyAny>>,
+    flow_end: Option<&Bound<'_, PyAny>>,
+    args: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Py<PyAny>> {
+    make_span(name, None, category, Said::new(args, [flow_in, flow_out], flow_end)?)
+}
+
+/// Records an instant on the track, or the task's, or the thread's.
+pub(crate) fn record_instant(
+    py: Python<'_>,
+    site: &'static CallSite,
+    track: Option<&LiveTrack>,
+    name: &str,
+    say: impl FnOnce(&mut Fields) -> PyResult<()>,
+) -> PyResult<()> {
+    let Some(on) = site.on() else { return Ok(()) };
+    name_thread(py);
+    let row = if track.is_some() { None } else { task::row(py) };
+    with_fields(|fields| {
+        if let Some(track) = track.or(row.as_ref()) {
+            let said = say(fields);
+            track.instant_with(name, site.category_name(), fields);
+            said
+        } else {
+            fields.name(name);
+            let said = say(fields);
+            on.instant(fields.said());
+            said
+        }
+    })
+}
+
+#[pyfunction]
+#[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
+pub(crate) fn instant(
+    name: &Bound<'_, PyAny>,
+    category: Option<&str>,
+    flow_in: Option<&Bound<'_, PyAny>>,
+    flow_out: Option<&Bound<'_, PyAny>>,
+    flow_end: Option<&Bound<'_, PyAny>>,
+    args: Option<&Bound<'_, PyDict>>,
+) -> PyResult<()> {
+    let py = name.py();
+    let said = Said::new(args, [flow_in, flow_out], flow_end)?;
+    let name = any_text(name)?;
+    record_instant(py, site(category), None, &text(&name), |fields| said.say(py, fields))
+}
+
+/// A track of one's own.
+#[pyclass(frozen, name = "LiveTrack", module = "novatrace")]
+pub(crate) struct PyLiveTrack(pub(crate) LiveTrack);
+
+#[pymethods]
+impl PyLiveTrack {
+    #[getter]
+    fn name(&self) -> String {
+        self.0.name().to_owned()
+    }
+
+    #[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
+    fn trace(
+        &self,
+        name: &Bound<'_, PyAny>,
+        category: Option<&str>,
+        flow_in: Option<&Bound<'_, PyAny>>,
+        flow_out: Option<&Bound<'_, PyAny>>,
+        flow_end: Option<&Bound<'_, PyAny>>,
+        args: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<Py<PyAny>> {
+        make_span(name, Some(&self.0), category, Said::new(args, [flow_in, flow_out], flow_end)?)
+    }
+
+    #[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
+    fn instant(
+        &self,
+        name: &Bound<'_, PyAny>,
+        category: Option<&str>,
+        flow_in: Option<&Bound<'_, PyAny>>,
+        flow_out: Option<&Bound<'_, PyAny>>,
+        flow_end: Option<&Bound<'_, PyAny>>,
+        args: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let py = name.py();
+        let said = Said::new(args, [flow_in, flow_out], flow_end)?;
+        let name = any_text(name)?;
+        let say = |fields: &mut Fields| said.say(py, fields);
+        record_instant(py, site(category), Some(&self.0), &text(&name), say)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<novatrace.LiveTrack {:?}>", self.0.name())
+    }
+}
+
+#[pyfunction]
+pub(crate) fn track(name: &Bound<'_, PyString>) -> PyLiveTrack {
+    PyLiveTrack(novatrace::track(&text(name)))
+}
+
+#[pyfunction]
+pub(crate) fn flow() -> Flow {
+    Flow(novatrace::flow().get())
+}
+
+/// Whether a session records.
+#[pyfunction]
+pub(crate) fn is_recording() -> bool {
+    DEFAULT_SITE.on().is_some()
+}
+
+/// A value over time.
+#[pyclass(frozen, name = "Counter", module = "novatrace")]
+pub(crate) struct PyCounter {
+    counter: &'static novatrace::Counter,
+    name: Py<PyString>,
+}
+
+#[pymethods]
+impl PyCounter {
+    #[getter]
+    fn name(&self, py: Python<'_>) -> Py<PyString> {
+        self.name.clone_ref(py)
+    }
+
+    #[getter]
+    fn value(&self) -> f64 {
+        self.counter.value()
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        name_thread(py);
+        self.counter.set(counter_value(value)?);
+        Ok(())
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn add(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        name_thread(py);
+        self.counter.add(counter_value(value)?);
+        Ok(())
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<novatrace.Counter {:?}>", text(self.name.bind(py)))
+    }
+}
+
+#[pyfunction]
+#[pyo3(signature = (name, *, unit=None, category="default"))]
+pub(crate) fn counter(name: &Bound<'_, PyString>, unit: Option<&str>, category: &str) -> PyCounter {
+    let category = Name::new(category).as_str();
+    let counter = novatrace::Counter::made(&text(name), unit, category);
+    PyCounter { counter, name: name.clone().unbind() }
+}

@@ -1,0 +1,108 @@
+//! Tasks of `asyncio`: each has a row of its own while it runs, from a pool, since tasks take turns on
+//! their thread. Belongs here: which task runs, and which row it has. Does not: spans.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use novatrace::LiveTrack;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+
+/// The rows that tasks have, by the task's address, and those that are free, the lowest first.
+struct Pool {
+    of_tasks: HashMap<usize, usize>,
+    tracks: Vec<LiveTrack>,
+    free: BinaryHeap<Reverse<usize>>,
+}
+
+static POOL: Mutex<Option<Pool>> = Mutex::new(None);
+
+fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
+    let mut pool: MutexGuard<'_, _> = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+    work(pool.get_or_insert_with(|| Pool {
+        of_tasks: HashMap::new(),
+        tracks: Vec::new(),
+        free: BinaryHeap::new(),
+    }))
+}
+
+struct Asyncio {
+    modules: Py<PyDict>,
+    found: PyOnceLock<(Py<PyAny>, Py<PyAny>)>,
+    release: Py<PyAny>,
+}
+
+static ASYNCIO: PyOnceLock<Asyncio> = PyOnceLock::new();
+
+impl Asyncio {
+    fn get(py: Python<'_>) -> PyResult<&Self> {
+        ASYNCIO.get_or_try_init(py, || {
+            Ok(Self {
+                modules: py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind(),
+                found: PyOnceLock::new(),
+                release: wrap_pyfunction!(_release_row, py)?.into_any().unbind(),
+            })
+        })
+    }
+}
+
+/// The task that runs on this thread; `None` at once if nobody has imported `asyncio`.
+fn running<'py>(py: Python<'py>, asyncio: &Asyncio) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let found = match asyncio.found.get(py) {
+        Some(found) => found,
+        None => {
+            let Some(module) = asyncio.modules.bind(py).get_item(intern!(py, "asyncio"))? else {
+                return Ok(None);
+            };
+            let functions = (|| -> PyResult<_> {
+                let get_loop = module.getattr("_get_running_loop")?.unbind();
+                Ok((get_loop, module.getattr("current_task")?.unbind()))
+            })();
+            // It may be half imported.
+            let Ok(functions) = functions else { return Ok(None) };
+            asyncio.found.get_or_init(py, || functions)
+        }
+    };
+    let running_loop = found.0.bind(py).call0()?;
+    if running_loop.is_none() {
+        return Ok(None);
+    }
+    let task = found.1.bind(py).call1((running_loop,))?;
+    Ok((!task.is_none()).then_some(task))
+}
+
+/// The row of the task that runs on this thread, if one does.
+pub(crate) fn row(py: Python<'_>) -> Option<LiveTrack> {
+    let asyncio = Asyncio::get(py).ok()?;
+    let task = running(py, asyncio).ok().flatten()?;
+    let address = task.as_ptr().addr();
+    let known = with_pool(|pool| Some(pool.tracks[*pool.of_tasks.get(&address)?].clone()));
+    if known.is_some() {
+        return known;
+    }
+    task.call_method1(intern!(py, "add_done_callback"), (asyncio.release.bind(py),)).ok()?;
+    Some(with_pool(|pool| {
+        let index = pool.free.pop().map_or_else(
+            || {
+                pool.tracks.push(novatrace::track(&format!("task {}", pool.tracks.len() + 1)));
+                pool.tracks.len() - 1
+            },
+            |Reverse(index)| index,
+        );
+        pool.of_tasks.insert(address, index);
+        pool.tracks[index].clone()
+    }))
+}
+
+/// The task is over, and its row free.
+#[pyfunction]
+fn _release_row(task: &Bound<'_, PyAny>) {
+    with_pool(|pool| {
+        if let Some(index) = pool.of_tasks.remove(&task.as_ptr().addr()) {
+            pool.free.push(Reverse(index));
+        }
+    });
+}
