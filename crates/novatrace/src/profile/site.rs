@@ -86,6 +86,14 @@ impl LazyName {
     }
 }
 
+/// Call sites that are not in the source, by name and category.
+pub(super) type MadeSites = HashMap<(&'static str, &'static str), &'static CallSite>;
+
+pub(super) fn made_sites() -> MutexGuard<'static, MadeSites> {
+    static MADE: LazyLock<Mutex<MadeSites>> = LazyLock::new(Mutex::default);
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A place in the program that records a span or an instant: a static that `trace!` and `instant!`
 /// make.
 #[derive(Debug)]
@@ -108,10 +116,8 @@ impl CallSite {
     #[doc(hidden)]
     #[must_use]
     pub fn made(name: &'static str, category: &'static str) -> &'static Self {
-        type Made = Mutex<HashMap<(&'static str, &'static str), &'static CallSite>>;
-        static MADE: LazyLock<Made> = LazyLock::new(Mutex::default);
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry((name, category))
+        made_sites()
+            .entry((name, category))
             .or_insert_with(|| Box::leak(Box::new(Self::new(name, category))))
     }
 

@@ -25,7 +25,7 @@ use crate::record::Items;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { tracks: Vec::new(), free: BinaryHeap::new() });
 
-struct Pool {
+pub(super) struct Pool {
     /// All rows that were ever needed at once.
     tracks: Vec<LiveTrack>,
     /// Those that no task has at the moment; the lowest comes first, so that few are used.
@@ -33,7 +33,7 @@ struct Pool {
 }
 
 impl Pool {
-    fn lock() -> MutexGuard<'static, Self> {
+    pub(super) fn lock() -> MutexGuard<'static, Self> {
         POOL.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
