@@ -4,7 +4,7 @@
 mod support;
 
 use novatrace::Session;
-use novatrace_testkit::{Slice, Value, oracle_or_skip};
+use novatrace_testkit::{Loaded, Slice, Value, oracle_or_skip};
 use tracing::{Level, Subscriber, debug, error, info, info_span, span, trace_span, warn};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::prelude::*;
@@ -121,6 +121,12 @@ fn counters_and_arrows() {
     let arrows: Vec<_> =
         loaded.flows().iter().map(|flow| (flow.slice_out, flow.slice_in)).collect();
     assert_eq!(arrows, [(slices[1].id, slices[3].id)]);
+    let expected = [("load", 0.5), ("queue", 3.0), ("queue", 4.0)];
+    assert_eq!(samples(&loaded), expected.map(|(name, value)| (name.to_owned(), value)));
+}
+
+/// The counters' samples, by name and value.
+fn samples(loaded: &Loaded) -> Vec<(String, f64)> {
     let mut samples: Vec<_> = loaded
         .counters()
         .iter()
@@ -129,8 +135,31 @@ fn counters_and_arrows() {
         })
         .collect();
     samples.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
-    let expected = [("load", 0.5), ("queue", 3.0), ("queue", 4.0)];
-    assert_eq!(samples, expected.map(|(name, value)| (name.to_owned(), value)));
+    samples
+}
+
+#[test]
+fn counters_of_spans_are_sampled_when_they_are_given() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        with(|| {
+            let empty = tracing::field::Empty;
+            let span = info_span!("span", rows = 1, counter.depth = 2, counter.load = empty);
+            span.in_scope(|| ());
+            span.record("counter.load", 0.5);
+            span.record("counter.depth", 3_u64);
+            span.in_scope(|| ());
+            drop(info_span!("never entered", counter.depth = 4));
+        });
+    });
+    // Neither an instant for what was recorded later, nor arguments.
+    let slices = loaded.slices();
+    assert_eq!(rows(&slices), [("span", 0), ("span", 0)]);
+    let rows_only = [("rows".to_owned(), Value::Int(1))].into_iter().collect();
+    assert!(slices.iter().all(|slice| slice.args == rows_only));
+    let expected = [("depth", 2.0), ("depth", 3.0), ("depth", 4.0), ("load", 0.5)];
+    assert_eq!(samples(&loaded), expected.map(|(name, value)| (name.to_owned(), value)));
+    assert_eq!((report.events, report.lost), (6, 0));
 }
 
 #[test]

@@ -77,14 +77,19 @@ where
         let Some(span) = context.span(id) else { return };
         let site = Site::of(span.metadata());
         let Some(on) = site.span.on() else { return };
+        let mut arguments = Fields::new();
+        values.record(&mut Visitor { site, fields: &mut arguments, message: None });
+        if arguments.is_empty() {
+            return; // nothing but counters
+        }
         let mut fields = Fields::new();
         fields.category(site.level);
-        values.record(&mut Visitor { site, fields: &mut fields, message: None });
+        fields.append(&arguments);
         on.instant(fields.said());
         // Read already: a `Debug` of the program's must not run while the extensions are locked.
         let mut extensions = span.extensions_mut();
         if let Some(spoken) = extensions.get_mut::<Spoken>() {
-            spoken.later = fields;
+            spoken.later = arguments;
         } else {
             extensions.insert(Spoken { fields, ..Spoken::default() });
         }

@@ -32,8 +32,8 @@
 //! | target | category: chosen as for `trace!`, by `SessionBuilder::categories` and `NOVATRACE_CATEGORIES` |
 //! | level | another category: "INFO" |
 //! | an event | an instant; its message is the name, the other fields are arguments |
-//! | a numeric field `counter.NAME` of an event | a sample of the counter NAME, in the place of an argument |
-//! | an event of nothing but counters | no instant |
+//! | a numeric field `counter.NAME` | a sample of the counter NAME, in the place of an argument: when the event happens, or the span is made, or the field is recorded later |
+//! | an event, or a later record, of nothing but counters | no instant |
 //! | `follows_from` | an arrow from where it was said to the span's next slice |
 //!
 //! A future in a span is polled on any thread, and each poll is a slice there. With
