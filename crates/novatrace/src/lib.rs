@@ -108,7 +108,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
-        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, Said, SiteOn, Task,
-        Value, never,
+        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, Place, Running,
+        Said, SiteOn, Task, Value, never,
     };
 }

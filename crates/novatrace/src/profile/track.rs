@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::{Both, Rest, Said};
 use super::session::Live;
-use super::site::{CallSite, SiteNames, registry};
+use super::site::{CallSite, SiteNames, recording_id, registry};
 use super::{clock, thread};
 use crate::name::Label;
 use crate::record::{
@@ -141,6 +141,11 @@ impl TrackSpan {
 
     pub(super) fn is_recorded(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether the session that it was recorded in still records. Takes no lock.
+    pub(super) fn is_current(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| recording_id() == open.live.link().id())
     }
 }
 
