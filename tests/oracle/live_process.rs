@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use novatrace::{Counter, ErrorKind, Session, Sink, counter, instant, trace};
+use novatrace::{Counter, ErrorKind, InSpanExt, Session, Sink, counter, instant, trace};
 use novatrace_testkit::{Loaded, Oracle, Slice, oracle_or_skip};
 
 /// The folder a child writes to.
@@ -165,6 +165,13 @@ fn a_forked_child_records_nothing_and_may_open_a_session_of_its_own() {
     assert!(own[0].pid.is_some());
 }
 
+/// A task that is over at once: it takes a call site that is made, and a row from the pool.
+fn busy_task() {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let task = std::pin::pin!(async {}.in_span("busy task"));
+    assert!(task.poll(&mut context).is_ready());
+}
+
 /// Of many threads that record, one forks: what the others hold at that moment must not hold the child.
 /// They start no threads: the standard library has a lock for that which a fork does not care for.
 #[test]
@@ -180,6 +187,12 @@ fn forks_of_a_busy_process_do_not_hang() {
                 }
             });
         }
+        std::thread::spawn(|| {
+            for number in 0_u64.. {
+                busy_task();
+                Counter::made(&format!("made {}", number % 100), "busy").add(1);
+            }
+        });
         for _ in 0..60 {
             // SAFETY: the child takes novatrace's locks only, and those that fork itself cares for.
             let process = unsafe { libc::fork() };
@@ -188,7 +201,10 @@ fn forks_of_a_busy_process_do_not_hang() {
                 instant!("in the child");
                 let own = Session::builder().sink(Nowhere).expect("none is open here");
                 instant!("own");
-                let code = i32::from(own.close().map_or(0, |report| report.events) != 1);
+                busy_task();
+                Counter::made("made", "busy").add(1);
+                // The instant, the task's span and its poll, the sample.
+                let code = i32::from(own.close().map_or(0, |report| report.events) != 4);
                 // SAFETY: it ends the process.
                 unsafe { libc::_exit(code) };
             }

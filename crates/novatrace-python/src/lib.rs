@@ -2,8 +2,6 @@
 //! Python gives and forward it. Does not: anything that a Rust user could not have.
 //!
 //! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`.
-#![expect(missing_docs, reason = "documented in the stub")]
-#![expect(unreachable_pub, clippy::needless_pass_by_value, reason = "what PyO3 asks for")]
 
 mod arrays;
 mod error;

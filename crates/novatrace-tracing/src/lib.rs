@@ -32,17 +32,20 @@
 //! | target | category: chosen as for `trace!`, by `SessionBuilder::categories` and `NOVATRACE_CATEGORIES` |
 //! | level | another category: "INFO" |
 //! | an event | an instant; its message is the name, the other fields are arguments |
-//! | a numeric field `counter.NAME` of an event | a sample of the counter NAME, in the place of an argument |
-//! | an event of nothing but counters | no instant |
+//! | a numeric field `counter.NAME` | a sample of the counter NAME, in the place of an argument: when the event happens, or the span is made, or the field is recorded later |
+//! | an event, or a later record, of nothing but counters | no instant |
 //! | `follows_from` | an arrow from where it was said to the span's next slice |
 //!
 //! A future in a span is polled on any thread, and each poll is a slice there. With
-//! [`with_poll_flows`](NovatraceLayer::with_poll_flows) an arrow leads from poll to poll.
+//! [`with_poll_flows`](NovatraceLayer::with_poll_flows) an arrow leads from poll to poll. With
+//! [`with_task_tracks`](NovatraceLayer::with_task_tracks) each span is also one slice on a row of its
+//! task's, whichever threads poll it.
 //!
 //! # What it does not do
 //!
-//! Give tasks rows of their own: that is what novatrace's `in_span` and `#[trace_func]` are for. Show
-//! parents that were named (`parent: &span`): slices nest as they are entered.
+//! Show parents that were named (`parent: &span`) on the threads' tracks, where slices nest as they are
+//! entered: the tasks' rows show them. Draw a span inside one of `in_span` or `#[trace_func]` on that
+//! one's row, or the other way round: they take rows from one pool, but parents are those of their kind.
 #![forbid(unsafe_code)]
 
 mod layer;

@@ -41,7 +41,7 @@ impl Site {
             .map(|field| match field.name() {
                 "message" => Key::Message,
                 name => match name.strip_prefix("counter.") {
-                    Some(counter) if metadata.is_event() && !counter.is_empty() => {
+                    Some(counter) if !counter.is_empty() => {
                         Key::Counter(Counter::made(counter, None, target))
                     }
                     _ => Key::Argument(Name::new(name)),

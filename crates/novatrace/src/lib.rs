@@ -108,7 +108,7 @@ struct Readme;
 #[doc(hidden)]
 pub mod __macro_support {
     pub use crate::profile::{
-        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Said,
-        SiteOn, Task, Value, flow_of, never,
+        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Place,
+        Running, Said, SiteOn, Task, Value, flow_of, never,
     };
 }

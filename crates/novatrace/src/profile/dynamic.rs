@@ -1,7 +1,7 @@
 //! Call sites, counters and arguments that are known only at run time, for layers over other
 //! instrumentation. Does not belong here: that instrumentation.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use novatrace_core::{Limits, Scalar};
 use serde::Serialize;
@@ -128,14 +128,19 @@ impl Rest for &[u64] {
     }
 }
 
+/// Counters that are not in the source.
+pub(super) fn made_counters() -> MutexGuard<'static, Vec<&'static Counter>> {
+    static MADE: Mutex<Vec<&'static Counter>> = Mutex::new(Vec::new());
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Counter {
     /// The one counter of that name and category, for counters that are not in the source: made when
     /// first asked for, and kept.
     #[doc(hidden)]
     #[must_use]
     pub fn made(name: &str, unit: Option<&str>, category: &'static str) -> &'static Self {
-        static MADE: Mutex<Vec<&'static Counter>> = Mutex::new(Vec::new());
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = made_counters();
         if let Some(counter) = made.iter().find(|counter| counter.is(name, category)) {
             return counter;
         }

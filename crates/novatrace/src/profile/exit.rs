@@ -48,26 +48,47 @@ mod platform {
     use std::cell::RefCell;
     use std::sync::MutexGuard;
 
-    use super::super::site::{Registry, registry};
-    use super::super::thread;
+    use super::super::site::{MadeSites, Registry, made_sites, registry};
+    use super::super::task::Pool;
+    use super::super::{counter::Counter, dynamic, thread};
     use crate::name;
 
+    /// What is locked without a session, held across a fork, so that the child finds it free and whole.
+    ///
+    /// Locked in the order of the fields, as everywhere: whoever holds one takes none of those before it.
+    /// At present `counters` and `registry` are held as `names` is taken, and the others alone.
+    struct Held {
+        _pool: MutexGuard<'static, Pool>,
+        _sites: MutexGuard<'static, MadeSites>,
+        _counters: MutexGuard<'static, Vec<&'static Counter>>,
+        registry: MutexGuard<'static, Registry>,
+        names: name::Held,
+    }
+
+    impl Held {
+        /// Waits for each in turn.
+        fn hold() -> Self {
+            let (pool, sites, counters) = (Pool::lock(), made_sites(), dynamic::made_counters());
+            let registry = registry();
+            let names = name::hold();
+            Self { _pool: pool, _sites: sites, _counters: counters, registry, names }
+        }
+    }
+
     thread_local! {
-        /// Held across a fork, so that the child finds them free and whole: in this order, as everywhere.
-        static HELD: RefCell<Option<(MutexGuard<'static, Registry>, name::Held)>> =
-            const { RefCell::new(None) };
+        static HELD: RefCell<Option<Held>> = const { RefCell::new(None) };
     }
 
     pub(super) fn prepare() {
         // SAFETY: `at_exit` is a function of the right type, and does not unwind: what it calls
         // catches panics of the worker, and has none of its own.
         unsafe { libc::atexit(super::at_exit) };
-        // SAFETY: as above; the handlers take and release two locks.
+        // SAFETY: as above; the handlers take and release locks.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
 
     extern "C" fn before_fork() {
-        let _ = HELD.try_with(|held| held.replace(Some((registry(), name::hold()))));
+        let _ = HELD.try_with(|held| held.replace(Some(Held::hold())));
     }
 
     extern "C" fn in_parent() {
@@ -77,7 +98,7 @@ mod platform {
     /// The child has no worker: nothing is recorded there until it opens a session of its own.
     extern "C" fn in_child() {
         let _ = HELD.try_with(|held| {
-            if let Some((mut registry, names)) = held.take() {
+            if let Some(Held { mut registry, names, .. }) = held.take() {
                 drop(names);
                 registry.forget_session();
             }

@@ -2,7 +2,7 @@
 //! and switched on and off with the session and its categories.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use super::filter::Filter;
@@ -86,6 +86,14 @@ impl LazyName {
     }
 }
 
+/// Call sites that are not in the source, by name and category.
+pub(super) type MadeSites = HashMap<(&'static str, &'static str), &'static CallSite>;
+
+pub(super) fn made_sites() -> MutexGuard<'static, MadeSites> {
+    static MADE: LazyLock<Mutex<MadeSites>> = LazyLock::new(Mutex::default);
+    MADE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A place in the program that records a span or an instant: a static that `trace!` and `instant!`
 /// make.
 #[derive(Debug)]
@@ -108,10 +116,8 @@ impl CallSite {
     #[doc(hidden)]
     #[must_use]
     pub fn made(name: &'static str, category: &'static str) -> &'static Self {
-        type Made = Mutex<HashMap<(&'static str, &'static str), &'static CallSite>>;
-        static MADE: LazyLock<Made> = LazyLock::new(Mutex::default);
-        let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
-        made.entry((name, category))
+        made_sites()
+            .entry((name, category))
             .or_insert_with(|| Box::leak(Box::new(Self::new(name, category))))
     }
 
@@ -175,13 +181,19 @@ pub(super) struct Registry {
 static REGISTRY: Mutex<Registry> =
     Mutex::new(Registry { sites: Vec::new(), names: Vec::new(), rowed: Vec::new(), session: None });
 
-/// Whether a session records anything at all, for those that have no call site to ask.
-static IS_RECORDING: AtomicBool = AtomicBool::new(false);
+/// The session that records, by its link's number, and 0 if none does: for those that have no call site
+/// to ask.
+static RECORDING: AtomicU64 = AtomicU64::new(0);
 
 /// A load and a branch.
 #[inline]
 pub(super) fn is_recording() -> bool {
-    !cfg!(feature = "disabled") && IS_RECORDING.load(Ordering::Relaxed)
+    !cfg!(feature = "disabled") && recording_id() != 0
+}
+
+/// The number of the session that records; 0 if none does.
+pub(super) fn recording_id() -> u64 {
+    RECORDING.load(Ordering::Relaxed)
 }
 
 pub(super) fn registry() -> MutexGuard<'static, Registry> {
@@ -229,7 +241,8 @@ impl Registry {
     /// Makes `session` the one that records, or nothing any more.
     pub(super) fn set_session(&mut self, session: Option<(std::sync::Arc<Live>, Filter)>) {
         self.session = session;
-        IS_RECORDING.store(self.session.is_some(), Ordering::Relaxed);
+        let id = self.session().map_or(0, |live| live.link().id());
+        RECORDING.store(id, Ordering::Relaxed);
         for (number, site) in self.sites.iter().enumerate() {
             site.switch.set(self.admits(site.category).then(|| number_of(number)));
         }

@@ -73,7 +73,6 @@ impl LooseSpan {
 
     /// Ends the span.
     #[inline]
-    #[expect(clippy::needless_pass_by_value, reason = "it is over")]
     pub fn end(self) {
         if self.token != 0 && self.thread == this_thread() {
             thread::end(self.token);

@@ -5,6 +5,8 @@
 //! from the task's span through its polls. A future in a span inside another is drawn inside it, on the
 //! same row; of several that run at once inside another, as in a `join!`, the first is, and the others
 //! have rows of their own, since what is on a row has to nest.
+//!
+//! [`Running`] is all of that but the future, for layers over other instrumentation.
 
 use std::cell::RefCell;
 use std::cmp::Reverse;
@@ -25,7 +27,7 @@ use crate::record::Items;
 
 static POOL: Mutex<Pool> = Mutex::new(Pool { tracks: Vec::new(), free: BinaryHeap::new() });
 
-struct Pool {
+pub(super) struct Pool {
     /// All rows that were ever needed at once.
     tracks: Vec<LiveTrack>,
     /// Those that no task has at the moment; the lowest comes first, so that few are used.
@@ -33,12 +35,13 @@ struct Pool {
 }
 
 impl Pool {
-    fn lock() -> MutexGuard<'static, Self> {
+    pub(super) fn lock() -> MutexGuard<'static, Self> {
         POOL.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A row while a task has it.
+#[derive(Debug)]
 struct Row {
     index: usize,
     track: LiveTrack,
@@ -67,19 +70,23 @@ impl Drop for Row {
     }
 }
 
-/// A span on a row.
-#[derive(Clone)]
-struct Place {
+/// A span on a row, for those that begin inside it.
+#[derive(Debug, Clone)]
+pub struct Place {
     row: Arc<Row>,
     /// Its flow, by which it is known.
     span: u64,
 }
 
 impl Place {
-    /// Inside the span that is being polled on this thread, if there is none inside it yet; else on a
-    /// row from the pool. Also tells the span around it.
-    fn find(span: u64) -> (Self, Option<u64>) {
-        let outer = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();
+    /// The span that is being polled on this thread.
+    fn current() -> Option<Self> {
+        CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    }
+
+    /// Inside the span `outer`, if there is none inside it yet; else on a row from the pool. Also tells
+    /// the span around it.
+    fn find(span: u64, outer: Option<Self>) -> (Self, Option<u64>) {
         if let Some(Self { row, span: outer }) = outer
             && row
                 .innermost
@@ -135,12 +142,12 @@ pub struct InSpan<F> {
     task: Task,
     // Dropped in this order: what is inside the future ends before its span does.
     inner: F,
-    running: Option<Running>,
+    running: Option<(&'static CallSite, Running)>,
 }
 
-/// A task's span, which ends when this is dropped.
-struct Running {
-    site: &'static CallSite,
+/// A task's span, which ends when this is dropped, on whichever thread.
+#[derive(Debug)]
+pub struct Running {
     flow: FlowId,
     outer: Option<u64>,
     // Dropped in this order: the span ends before another task may have the row.
@@ -149,15 +156,39 @@ struct Running {
 }
 
 impl Running {
-    /// Begins the task's span, if it is to be recorded.
-    fn begin(Planned { site, words }: Planned) -> Option<Self> {
+    /// Begins the span of a task, if it is to be recorded: on the row of `outer`, which is to end later,
+    /// if nothing else is open inside that.
+    #[expect(clippy::needless_pass_by_value, reason = "made for this call")]
+    pub fn begin(
+        site: &'static CallSite,
+        said: Said<(), &[u64]>,
+        outer: Option<Place>,
+    ) -> Option<Self> {
         site.on()?;
         let flow = flow();
-        let (place, outer) = Place::find(flow.get());
-        let span = place.row.track.begin_site(site, &flow.items(false), &words);
+        let (place, outer) = Place::find(flow.get(), outer);
+        let span = place.row.track.begin_site(site, &flow.items(false), said.rest);
         // Dropped if it is not recorded, so that the row is free.
-        let running = Self { site, flow, outer, span, place };
+        let running = Self { flow, outer, span, place };
         running.span.is_recorded().then_some(running)
+    }
+
+    /// The flow that the span begins, for the slices of its polls.
+    #[must_use]
+    pub fn flow(&self) -> FlowId {
+        self.flow
+    }
+
+    /// Where it is drawn.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place.clone()
+    }
+
+    /// Whether the session that it began in still records. Takes no lock.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.span.is_current()
     }
 }
 
@@ -195,12 +226,14 @@ impl<F: Future> Future for InSpan<F> {
         let this = unsafe { self.get_unchecked_mut() };
         // SAFETY: as above.
         let inner = unsafe { Pin::new_unchecked(&mut this.inner) };
-        if let Some(planned) = this.task.0.take() {
-            this.running = Running::begin(planned);
+        if let Some(Planned { site, words }) = this.task.0.take() {
+            let said = Said { items: (), rest: &words[..] };
+            this.running =
+                Running::begin(site, said, Place::current()).map(|running| (site, running));
         }
-        let Some(running) = &this.running else { return inner.poll(context) };
+        let Some((site, running)) = &this.running else { return inner.poll(context) };
         let poll = {
-            let _slice = poll_slice(running.site, running.flow);
+            let _slice = poll_slice(site, running.flow);
             let _current = Current::set(&running.place);
             inner.poll(context)
         };

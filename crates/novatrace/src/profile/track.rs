@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::args::{Both, Rest, Said};
 use super::dynamic::Fields;
 use super::session::Live;
-use super::site::{CallSite, SiteNames, registry};
+use super::site::{CallSite, SiteNames, recording_id, registry};
 use super::{clock, thread};
 use crate::name::{Label, Name};
 use crate::record::{
@@ -159,6 +159,11 @@ impl TrackSpan {
 
     pub(super) fn is_recorded(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether the session that it was recorded in still records. Takes no lock.
+    pub(super) fn is_current(&self) -> bool {
+        self.0.as_ref().is_some_and(|open| recording_id() == open.live.link().id())
     }
 }
 
