@@ -362,7 +362,7 @@ impl Kind {
             return kind;
         }
         let class = object.get_type();
-        let kind = Self::of_type(&class).unwrap_or_else(|error| {
+        let kind = Self::of_type(&class, object.is_callable()).unwrap_or_else(|error| {
             // A metaclass may do anything.
             drop(error);
             Self::Repr
@@ -377,7 +377,7 @@ impl Kind {
         kind
     }
 
-    fn of_type(class: &Bound<'_, PyType>) -> PyResult<Self> {
+    fn of_type(class: &Bound<'_, PyType>, is_callable: bool) -> PyResult<Self> {
         let py = class.py();
         let is = |module: &str, name: &str| -> PyResult<bool> {
             class.is_subclass(&py.import(module)?.getattr(name)?)
@@ -385,7 +385,6 @@ impl Kind {
         if is("enum", "Enum")? {
             return Ok(Self::Enum);
         }
-        let module = class.getattr("__module__")?.str()?.to_string();
         let is_numpy = class.mro().iter().any(|base| {
             let module = base.getattr("__module__").and_then(|module| module.str());
             module.is_ok_and(|module| text(&module) == "numpy")
@@ -416,7 +415,7 @@ impl Kind {
             Self::Dataclass
         } else if is("builtins", "BaseException")? {
             Self::Error
-        } else if is("builtins", "type")? || class.hasattr("__call__")? || module == "types" {
+        } else if is_callable || is("types", "ModuleType")? {
             Self::Repr
         } else if class.hasattr("__dict__")? && has_instance_dict(class)? {
             Self::Object
@@ -449,7 +448,7 @@ fn serialize_other<S: Serializer>(
         Kind::Enum => serializer.serialize_str(&said(enum_text(object))),
         Kind::Bytes => match object.extract::<Cow<'_, [u8]>>() {
             Ok(bytes) => serializer.serialize_bytes(&bytes),
-            Err(error) => serializer.serialize_str(&reader.failure(object, error.into())),
+            Err(error) => serializer.serialize_str(&reader.failure(object, error)),
         },
         Kind::Error => {
             let name = object.get_type().name();
@@ -465,6 +464,9 @@ fn serialize_other<S: Serializer>(
                 _ => attributes(object),
             };
             match entries {
+                Ok(entries) if entries.is_empty() && kind == Kind::Object => {
+                    serializer.serialize_str(&said(without_attributes(object)))
+                }
                 Ok(entries) => serialize_within(reader, object, serializer, |serializer| {
                     serialize_entries(serializer, entries.len(), entries.into_iter(), reader)
                 }),
@@ -524,6 +526,17 @@ fn named_entries<'py>(object: &Bound<'py, PyAny>, fields: &str) -> PyResult<Vec<
 fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Entry<'py>>> {
     let dict = object.getattr("__dict__")?.cast_into::<PyDict>()?;
     Ok(Entries { dict: &dict, at: 0 }.take(dict.len()).collect())
+}
+
+/// An object that has no attributes at the moment: what it says of itself, if that is more than where it
+/// lies in memory.
+fn without_attributes(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    let class = object.get_type();
+    let plain = object.py().get_type::<PyAny>().getattr("__repr__")?;
+    if class.getattr("__repr__")?.is(&plain) {
+        return Ok(format!("<{}>", class.name()?));
+    }
+    Ok(object.repr()?.to_string())
 }
 
 fn first_items<'py>(

@@ -64,7 +64,6 @@ impl LegacyTrack {
     }
 
     #[pyo3(signature = (ts, dur, annotation, kwargs=None, flow=None, category_list=None))]
-    #[expect(clippy::too_many_arguments, reason = "the old call")]
     fn duration<'py>(
         slf: Bound<'py, Self>,
         ts: &Bound<'py, PyAny>,

@@ -1,0 +1,196 @@
+"""`novatrace.TraceGenerator`: times that the caller gives."""
+
+import copy
+import threading
+
+import numpy as np
+import pytest
+
+import novatrace
+
+
+def test_what_is_recorded_is_what_is_read(oracle, path):
+    with novatrace.TraceGenerator(path) as trace:
+        die = trace.group("Die:0")
+        engine = die.track("XPU:0")
+        flow = trace.flow()
+        engine.duration(1_000, 500, "gemm", category="compute", flow=flow, m=1024, shape=[64, 32])
+        engine.instant(1_600, "tick", category=["a", "b"])
+        engine.duration(2e-6, 1e-7, "softmax", flow_end=flow, args={"not an identifier": 1.5})
+        counter = die.counter("bandwidth", unit="GB/s")
+        counter.count(1_000, 812.5)
+        counter.count(2e-6, 3)
+    oracle.read(path)
+    assert oracle.slices() == [
+        ("XPU:0", 1_000, 500, "gemm", "compute", {"m": 1024, "shape[0]": 64, "shape[1]": 32}),
+        ("XPU:0", 1_600, 0, "tick", "a,b", {}),
+        ("XPU:0", 2_000, 100, "softmax", "default", {"not an identifier": 1.5}),
+    ]
+    assert oracle.flows() == [("gemm", "softmax")]
+    assert oracle.counters() == [("bandwidth", 1_000, 812.5), ("bandwidth", 2_000, 3.0)]
+
+
+def test_finish_answers_what_became_of_the_events(path):
+    trace = novatrace.TraceGenerator(path)
+    track = trace.track("a")
+    track.duration(0, 10, "one")
+    track.duration(5, 10, "overlaps")
+    stats = trace.finish()
+    assert (stats.events, stats.lanes, stats.dropped) == (2, 1, 0)
+    assert stats.bytes == path.stat().st_size
+    with pytest.raises(novatrace.TraceStateError, match="slice `late` on track `a`"):
+        track.duration(0, 10, "late")
+    assert trace.finish().events == 2
+
+
+def test_begun_slices_end_in_any_order(oracle, path):
+    with novatrace.TraceGenerator(path) as trace:
+        track = trace.track("queue")
+        waiting = track.begin(100, "waiting", tile=7)
+        running = track.begin(150, "running")
+        running.end(180)
+        waiting.end(200)
+        track.begin(300, "last")
+        track.end(310)
+        with pytest.raises(novatrace.TraceStateError, match="ended already"):
+            waiting.end(210)
+    oracle.read(path)
+    assert [row[1:4] for row in oracle.slices()] == [
+        (100, 100, "waiting"), (150, 30, "running"), (300, 10, "last"),
+    ]
+
+
+def test_neighbours_in_seconds_stay_neighbours(oracle, path):
+    step = 1e-9 / 3
+    with novatrace.TraceGenerator(path) as trace:
+        track = trace.track("a")
+        for at in range(1_000):
+            track.duration(at * step, step, "x")
+    assert trace.stats().lanes == 0
+    oracle.read(path)
+    assert len(oracle.slices()) == 1_000
+
+
+@pytest.mark.parametrize("wrong, error, message", [
+    ((-1, 5, "x"), novatrace.TraceValueError, "slice `x` on track `a`"),
+    ((0, -5, "x"), novatrace.TraceValueError, "slice `x` on track `a`"),
+    ((float("nan"), 1.0, "x"), novatrace.TraceValueError, "slice `x`"),
+    ((0, 1.0, "x"), TypeError, "both be ints"),
+    ((1 << 70, 1, "x"), novatrace.TraceValueError, "start is out of range"),
+    (("0", 1, "x"), TypeError, "start must be an int"),
+])
+def test_bad_calls_say_what_is_wrong_and_lose_nothing_else(path, wrong, error, message):
+    with novatrace.TraceGenerator(path) as trace:
+        track = trace.track("a")
+        track.duration(0, 1, "before")
+        with pytest.raises(error, match=message):
+            track.duration(*wrong)
+        track.duration(5, 1, "after")
+    assert trace.stats().events == 2
+
+
+def test_errors_of_files_are_os_errors(tmp_path):
+    with pytest.raises(OSError) as caught:
+        novatrace.TraceGenerator(tmp_path / "none" / "a.pftrace")
+    assert isinstance(caught.value, novatrace.TraceFileError)
+    assert str(tmp_path / "none") in str(caught.value)
+    with pytest.raises(novatrace.TraceValueError, match="overlap"):
+        novatrace.TraceGenerator(tmp_path / "a", overlap="both")
+
+
+def test_a_full_disk_is_told_and_does_not_hurt_the_program(tmp_path):
+    trace = novatrace.TraceGenerator("/dev/full")
+    track = trace.track("a")
+    for at in range(1_000):
+        track.duration(at, 1, "x")
+    with pytest.raises(OSError, match="/dev/full") as caught:
+        trace.finish()
+    assert caught.value.errno == 28
+    assert trace.stats().dropped == 1_000
+
+
+def test_overlap_can_be_refused(path):
+    trace = novatrace.TraceGenerator(path, overlap="refuse")
+    track = trace.track("XPU:0")
+    track.duration(0, 10, "first")
+    track.duration(5, 10, "second")
+    with pytest.raises(novatrace.TraceValueError, match="`first` from 0 to 10 ns, and `second`"):
+        trace.finish()
+
+
+def test_threads_and_generators_do_not_mix(oracle, tmp_path):
+    paths = [tmp_path / f"{device}.pftrace" for device in range(3)]
+    traces = [novatrace.TraceGenerator(path) for path in paths]
+
+    def work(number):
+        for trace in traces:
+            track = trace.group(f"g{number}").track("t")
+            for at in range(500):
+                track.duration(at * 10, 5, f"{number}", n=at)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    for trace, path in zip(traces, paths):
+        assert trace.finish().events == 2_000
+        oracle.read(path)
+        rows = oracle.slices()
+        for number in range(4):
+            own = [row for row in rows if row[3] == f"{number}"]
+            assert [(row[1], row[5]["n"]) for row in own] == [(at * 10, at) for at in range(500)]
+
+
+def test_arrays_are_rows_without_an_object_each(oracle, path):
+    count = 1_000
+    starts = np.arange(count) * 10
+    with novatrace.TraceGenerator(path) as trace:
+        track = trace.track("a")
+        track.durations(
+            starts, np.full(count, 5, np.int32), ["even", "odd"] * (count // 2), category="c",
+            args={"i": np.arange(count, dtype=np.uint8), "x": starts * 0.5, "b": starts % 20 == 0},
+        )
+        track.durations([1.0, 2.0], [0.5, 0.5], "seconds")
+        trace.counter("n").counts(starts[::2], starts[::2] * 1.5)
+        with pytest.raises(novatrace.TraceValueError, match="lengths has 3 items"):
+            track.durations([1, 2], [1, 2, 3], "x")
+        with pytest.raises(TypeError, match="starts must be an array"):
+            track.durations(["a"], [1], "x")
+        with pytest.raises(TypeError, match="both be of integers"):
+            track.durations([1.0], [1], "x")
+    oracle.read(path)
+    rows = oracle.slices()
+    assert rows[:count] == [
+        ("a", 10 * at, 5, ("even", "odd")[at % 2], "c",
+         {"i": at % 256, "x": at * 5.0, "b": int(at % 2 == 0)})
+        for at in range(count)
+    ]
+    assert [row[1:4] for row in rows[count:]] == [
+        (10**9, 5 * 10**8, "seconds"), (2 * 10**9, 5 * 10**8, "seconds"),
+    ]
+    assert oracle.counters() == [("n", at * 10, at * 15.0) for at in range(0, count, 2)]
+
+
+def test_numbers_of_numpy_are_times_and_values(oracle, path):
+    with novatrace.TraceGenerator(path) as trace:
+        trace.track("a").duration(np.int64(5), np.uint8(2), "x")
+        trace.track("a").duration(np.float64(1e-6), np.float32(1e-6), "y")
+        trace.counter("c").count(np.int32(1), np.float16(2.5))
+    oracle.read(path)
+    assert [row[1:4] for row in oracle.slices()] == [(5, 2, "x"), (1_000, 1_000, "y")]
+    assert oracle.counters() == [("c", 1, 2.5)]
+
+
+def test_a_copy_of_a_trace_is_the_trace(path):
+    trace = novatrace.TraceGenerator(path)
+    assert copy.deepcopy({"trace": trace})["trace"] is trace
+
+
+def test_names_may_be_any_text(oracle, path):
+    names = ["", "a\0b", "\ud800 alone", "日本語 🚀", "x" * 100_000]
+    with novatrace.TraceGenerator(path) as trace:
+        for at, name in enumerate(names):
+            trace.track("a").duration(at * 10, 5, name)
+    oracle.read(path)
+    read = [row[3] for row in oracle.slices()]
+    assert read[3:] == names[3:]
+    assert len(read) == 5

@@ -1,0 +1,398 @@
+"""Live recording: sessions, spans, instants, counters, flows, tracks, decorators."""
+
+import asyncio
+import concurrent.futures
+import functools
+import inspect
+import logging
+import pickle
+import sys
+import threading
+
+import pytest
+
+import novatrace
+
+
+def functions(oracle):
+    return [row[1] for row in oracle.thread_slices()]
+
+
+def test_what_is_recorded_is_what_is_read(oracle, path):
+    session = novatrace.open(path, process_name="the program")
+    flow = novatrace.flow()
+    with novatrace.trace("outer", a=1, b="x", category="cat"):
+        with novatrace.trace("inner", flow_out=flow):
+            novatrace.instant("point", x=2.5)
+        with novatrace.trace("consumer", flow_end=flow):
+            pass
+    counter = novatrace.counter("queue depth", unit="items")
+    counter.set(3)
+    counter.add(1.5)
+    assert counter.value == 4.5
+    report = session.close()
+    assert (report.events, report.lost, report.threads) == (6, 0, 1)
+    oracle.read(path)
+    assert oracle.thread_slices() == [
+        ("MainThread", "outer", 0, {"a": 1, "b": "x"}),
+        ("MainThread", "inner", 1, {}),
+        ("MainThread", "point", 2, {"x": 2.5}),
+        ("MainThread", "consumer", 1, {}),
+    ]
+    assert oracle.flows() == [("inner", "consumer")]
+    assert [row[0::2] for row in oracle.counters()] == [("queue depth", 3), ("queue depth", 4.5)]
+    assert oracle.rows("select name from process where name is not null") == [("the program",)]
+    assert oracle.rows("select category from slice where name = 'outer'") == [("cat",)]
+
+
+def test_nothing_is_recorded_without_a_session(oracle, path):
+    assert not novatrace.is_recording()
+    with novatrace.trace("before"):
+        novatrace.instant("before")
+    novatrace.counter("early").set(1)
+    span = novatrace.trace("across")
+    span.__enter__()
+    with novatrace.open(path):
+        assert novatrace.is_recording()
+        span.__exit__(None, None, None)
+        with novatrace.trace("during"):
+            pass
+    novatrace.instant("after")
+    assert functions(oracle.read(path)) == ["during"]
+
+
+def test_a_second_session_is_refused_and_says_where_the_first_is(path, tmp_path):
+    with novatrace.open(path) as session:
+        with pytest.raises(novatrace.TraceStateError, match=r"test_live.py:\d+"):
+            novatrace.open(tmp_path / "other")
+        assert not (tmp_path / "other").exists()
+    with pytest.raises(novatrace.TraceStateError, match="closed already"):
+        session.close()
+    with novatrace.open(tmp_path / "other"):
+        pass
+
+
+def test_decorated_functions_stay_what_they_are(oracle, path):
+    @novatrace.trace_func
+    def plain(a: int, *, b: int = 2) -> int:
+        "Adds."
+        return a + b
+
+    @novatrace.trace_func(name="renamed", category="io")
+    def other():
+        raise KeyError("x")
+
+    class Thing:
+        @novatrace.trace_func
+        def method(self, x):
+            return x
+
+        @novatrace.trace_func
+        @classmethod
+        def of(cls):
+            return cls
+
+        @staticmethod
+        @novatrace.trace_func
+        def static(x):
+            return x
+
+        @property
+        @novatrace.trace_func
+        def size(self):
+            return 5
+
+    assert (plain.__name__, plain.__doc__, plain.__module__) == ("plain", "Adds.", __name__)
+    assert str(inspect.signature(plain)) == "(a: int, *, b: int = 2) -> int"
+    with novatrace.open(path):
+        assert plain(1, b=5) == 6
+        assert Thing().method(3) == 3
+        assert Thing.of() is Thing
+        assert Thing.static(4) == 4
+        assert Thing().size == 5
+        with pytest.raises(KeyError):
+            other()
+        assert functools.partial(plain, 1)() == 3
+    prefix = "test_decorated_functions_stay_what_they_are.<locals>."
+    assert functions(oracle.read(path)) == [
+        prefix + "plain", prefix + "Thing.method", prefix + "Thing.of", prefix + "Thing.static",
+        prefix + "Thing.size", "renamed", prefix + "plain",
+    ]
+
+
+@novatrace.trace_func
+def at_the_top(x):
+    return x
+
+
+def test_decorated_functions_are_pickled_by_name():
+    assert pickle.loads(pickle.dumps(at_the_top)) is at_the_top
+
+
+def test_arguments_are_recorded_by_name(oracle, path):
+    @novatrace.trace_func_args(skip=["secret"], name="call")
+    def call(a, b, secret, *rest, **more):
+        return a
+
+    class Thing:
+        @novatrace.trace_func_args(name="method")
+        def method(self, x):
+            return x
+
+    with novatrace.open(path):
+        call(1, "two", "hidden", 3, 4, key=[5])
+        call(1, b=2, secret=1)
+        Thing().method(7)
+    oracle.read(path)
+    assert [row[3] for row in oracle.thread_slices()] == [
+        {"a": 1, "b": "two", "args[0]": 3, "args[1]": 4, "key[0]": 5}, {"a": 1, "b": 2}, {"x": 7},
+    ]
+
+
+def test_generators_and_coroutines_stay_what_they_are(oracle, path):
+    @novatrace.trace_func(name="numbers")
+    def numbers(count):
+        for at in range(count):
+            got = yield at
+            if got:
+                yield got
+        return "done"
+
+    @novatrace.trace_func(name="coroutine")
+    async def coroutine(x):
+        await asyncio.sleep(0)
+        return x
+
+    @novatrace.trace_func(name="agen")
+    async def agen():
+        try:
+            got = yield 1
+            yield got
+        except ValueError:
+            yield "caught"
+
+    assert inspect.isgeneratorfunction(numbers)
+    assert inspect.iscoroutinefunction(coroutine)
+    assert inspect.isasyncgenfunction(agen)
+
+    async def main():
+        values = [await coroutine(5)]
+        generator = agen()
+        values.append(await generator.__anext__())
+        values.append(await generator.asend("sent"))
+        await generator.aclose()
+        generator = agen()
+        await generator.__anext__()
+        values.append(await generator.athrow(ValueError()))
+        await generator.aclose()
+        return values
+
+    with novatrace.open(path):
+        assert list(numbers(3)) == [0, 1, 2]
+        generator = numbers(2)
+        assert (next(generator), generator.send("sent")) == (0, "sent")
+        generator.close()
+        assert asyncio.run(main()) == [5, 1, "sent", "caught"]
+    oracle.read(path)
+    names = [row[3] for row in oracle.slices()]
+    assert sorted(names) == ["agen", "agen", "coroutine", "numbers", "numbers"]
+
+
+def test_tasks_have_rows_of_their_own(oracle, path):
+    async def work(number):
+        with novatrace.trace(f"work {number}", number=number):
+            await asyncio.sleep(0.002 * (5 - number))
+            with novatrace.trace("inner"):
+                await asyncio.sleep(0.001)
+            novatrace.instant("point")
+
+    async def main():
+        await asyncio.gather(*(work(number) for number in range(5)))
+        await work(9)
+
+    with novatrace.open(path) as session:
+        asyncio.run(main())
+    report = oracle.read(path).slices()
+    for number in range(5):
+        track, start, length, *_ = next(row for row in report if row[3] == f"work {number}")
+        inside = [row for row in report if row[0] == track and start <= row[1] <= start + length]
+        assert [row[3] for row in inside][:3] == [f"work {number}", "inner", "point"]
+    depths = dict(oracle.rows("select name, max(depth) from slice group by name"))
+    assert depths["inner"] == 1 and depths["point"] == 1
+    tracks = {row[0] for row in report}
+    assert all(track.startswith("task ") for track in tracks) and len(tracks) <= 6
+    assert session.closed
+
+
+def test_many_tasks_use_few_rows(oracle, path):
+    async def one():
+        with novatrace.trace("one"):
+            await asyncio.sleep(0)
+
+    async def main():
+        for _ in range(500):
+            await asyncio.gather(one(), one())
+
+    with novatrace.open(path):
+        asyncio.run(main())
+    rows = oracle.read(path).slices()
+    assert len(rows) == 1_000
+    assert len({row[0] for row in rows}) <= 4
+
+
+def test_threads_have_tracks_by_their_names(oracle, path):
+    def work(number):
+        for at in range(1_000):
+            with novatrace.trace("a", at=at):
+                with novatrace.trace("b"):
+                    pass
+
+    name = "a thread of a long name, number "
+    with novatrace.open(path) as session:
+        threads = [threading.Thread(target=work, args=(n,), name=f"{name}{n}") for n in range(4)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+        with concurrent.futures.ThreadPoolExecutor(2, "pool") as pool:
+            list(pool.map(at_the_top, range(10)))
+    rows = oracle.read(path).thread_slices()
+    for number in range(4):
+        own = [row[1:] for row in rows if row[0] == f"{name}{number}"]
+        expected = [step for at in range(1_000) for step in (("a", 0, {"at": at}), ("b", 1, {}))]
+        assert own == expected
+    assert sum(row[1] == "at_the_top" for row in rows) == 10
+    assert {row[0] for row in rows if row[1] == "at_the_top"} <= {"pool_0", "pool_1"}
+    assert session.closed
+
+
+def test_tracks_of_ones_own_take_spans_of_any_thread(oracle, path):
+    io = novatrace.track("io")
+    with novatrace.open(path):
+        with io.trace("read", n=1):
+            io.instant("block", at=2)
+
+        @novatrace.trace_func(track=io, name="decorated")
+        def decorated():
+            pass
+
+        decorated()
+        thread = threading.Thread(target=decorated)
+        thread.start()
+        thread.join()
+    rows = oracle.read(path).slices()
+    assert [(row[0], row[3], row[5]) for row in rows] == [
+        ("io", "read", {"n": 1}), ("io", "block", {"at": 2}), ("io", "decorated", {}),
+        ("io", "decorated", {}),
+    ]
+
+
+def test_a_span_decorates(oracle, path):
+    @novatrace.trace("step", kind="x")
+    def step(x):
+        return x
+
+    @novatrace.trace
+    def bare():
+        return 2
+
+    with novatrace.open(path):
+        assert (step(1), bare()) == (1, 2)
+    assert functions(oracle.read(path))[0] == "step"
+
+
+def test_exceptions_go_through(oracle, path):
+    with novatrace.open(path):
+        with pytest.raises(ZeroDivisionError):
+            with novatrace.trace("outer"):
+                with novatrace.trace("inner"):
+                    1 / 0
+        with novatrace.trace("after"):
+            pass
+    assert [row[1:3] for row in oracle.read(path).thread_slices()] == [
+        ("outer", 0), ("inner", 1), ("after", 0),
+    ]
+
+
+def test_the_programs_exception_is_the_one_that_is_seen():
+    with pytest.raises(ZeroDivisionError):
+        with novatrace.open("/dev/full"):
+            novatrace.instant("x")
+            1 / 0
+    with pytest.raises(OSError):
+        with novatrace.open("/dev/full"):
+            novatrace.instant("x")
+
+
+def test_categories_are_switched_by_glob(oracle, path):
+    with novatrace.open(path, categories="io.*,-io.read") as session:
+        for category in ("io.write", "io.read", "net", None):
+            novatrace.instant(f"{category}", category=category)
+        session.set_categories("net")
+        for category in ("io.write", "io.read", "net", None):
+            novatrace.instant(f"second {category}", category=category)
+    assert functions(oracle.read(path)) == ["io.write", "second net"]
+
+
+def test_losses_are_counted_and_marked(oracle, path):
+    with novatrace.open(path, capacity=4096) as session:
+        for at in range(100_000):
+            with novatrace.trace("x", text="y" * 200):
+                pass
+        report = session.close()
+    assert report.lost > 0 and report.events + report.lost == 100_000
+    assert sum(loss[2] for loss in report.losses) == report.lost
+    oracle.read(path)
+    spans = functions(oracle)
+    assert spans.count("x") == 100_000 - report.lost
+    assert "events lost" in spans
+
+
+def test_block_loses_nothing(path):
+    session = novatrace.open(path, capacity=4096, overflow="block")
+    for _ in range(20_000):
+        with novatrace.trace("x", text="y" * 200):
+            pass
+    assert session.close().lost == 0
+
+
+def test_spans_ended_on_other_threads_do_no_harm(oracle, path):
+    with novatrace.open(path):
+        span = novatrace.trace("moved")
+        span.__enter__()
+        thread = threading.Thread(target=span.__exit__, args=(None, None, None))
+        thread.start()
+        thread.join()
+        novatrace.instant("after")
+    assert set(functions(oracle.read(path))) == {"moved", "after"}
+
+
+def test_wrong_calls_say_what_is_wrong(path):
+    with pytest.raises(TypeError, match="takes a name or a function, not int"):
+        novatrace.trace(5)
+    with pytest.raises(TypeError, match="is no flow"):
+        novatrace.instant("x", flow_in=["y"])
+    with pytest.raises(TypeError, match="a function is to be decorated, not int"):
+        novatrace.trace_func(5)
+    with novatrace.open(path):
+        span = novatrace.trace("x")
+        with span:
+            with pytest.raises(novatrace.TraceStateError, match="open already"):
+                span.__enter__()
+
+
+def test_memory_is_flat(path):
+    import resource
+
+    value = {"a": [1, 2, {"b": "c"}], "e": ValueError("x")}
+    with novatrace.open(path, overflow="block"):
+
+        def work(count):
+            for at in range(count):
+                with novatrace.trace(f"name {at % 100}", v=value):
+                    at_the_top(at)
+
+        work(20_000)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        work(200_000)
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 4096, f"{grown} KiB"
+    assert sys.getrefcount(value) < 10
