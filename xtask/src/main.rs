@@ -7,6 +7,7 @@
 
 mod oracle;
 mod picture;
+mod python;
 mod sql;
 mod test;
 

