@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::generator::{Flows, OpenId, OpenSliceTable};
 use crate::name::Name;
-use crate::record::{self, Closed, Drain, Fill, Ring, Source};
+use crate::record::{self, Closed, Drain, Fill, HEAD_WORDS, Ring, Source};
 use crate::sync;
 
 /// The choices a trace was made with.
@@ -52,6 +52,9 @@ impl Config {
 /// of memory what they have used.
 const MAX_SPARE_RINGS: usize = 16;
 
+/// The end of a row's span.
+pub(crate) type EndRecord = [u64; HEAD_WORDS];
+
 /// What the callers' handles and the worker share.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -66,6 +69,8 @@ pub(crate) struct Link {
     rings: Mutex<Vec<Drain>>,
     /// The same of live threads.
     threads: Mutex<Vec<NewThread>>,
+    /// Ends of live rows' spans that found no room in their threads' rings: no more than there are begins.
+    ends: Mutex<Vec<EndRecord>>,
     thread_report: Mutex<ThreadReport>,
     /// Rings of live threads that are over, for the next ones.
     spare_rings: Mutex<Vec<(Arc<Ring>, Drain)>>,
@@ -122,6 +127,7 @@ impl Link {
             last_open_id: AtomicU64::new(0),
             rings: Mutex::default(),
             threads: Mutex::default(),
+            ends: Mutex::default(),
             thread_report: Mutex::default(),
             spare_rings: Mutex::default(),
             process: std::process::id(),
@@ -186,6 +192,12 @@ impl Link {
         threads.push(NewThread { drain, thread: Arc::clone(&thread) });
         self.rings_made.fetch_add(1, Ordering::Release);
         Some((ring, thread))
+    }
+
+    /// Takes the end of a live row's span, for which the calling thread's ring has no room.
+    #[cold]
+    pub(crate) fn push_end(&self, end: EndRecord) {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(end);
     }
 
     /// How many threads recorded, and which lost events; final after [`finish`](Self::finish).
@@ -314,6 +326,11 @@ impl Link {
     /// [`new_rings`](Self::new_rings) of live threads.
     pub(crate) fn new_threads(&self) -> Vec<NewThread> {
         std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over the ends that found no room in a ring.
+    pub(crate) fn ends(&self) -> Vec<EndRecord> {
+        std::mem::take(&mut self.ends.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Keeps the ring of a thread that is over for another, unless there are many.

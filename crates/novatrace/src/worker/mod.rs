@@ -23,7 +23,7 @@ mod threads;
 mod ties;
 mod track;
 
-pub(crate) use link::{Config, Link};
+pub(crate) use link::{Config, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
 pub use threads::Loss;
