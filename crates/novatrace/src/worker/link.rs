@@ -82,6 +82,9 @@ pub(crate) struct Link {
     is_asleep: AtomicBool,
     control: Mutex<Control>,
     answered: Condvar,
+    /// How much the worker has looked at, once it is done.
+    #[cfg(test)]
+    pub(super) steps: AtomicU64,
 }
 
 /// What the worker is asked for, and what it answered.
@@ -136,6 +139,8 @@ impl Link {
             is_asleep: AtomicBool::new(false),
             control: Mutex::default(),
             answered: Condvar::new(),
+            #[cfg(test)]
+            steps: AtomicU64::new(0),
         });
         let for_worker = Arc::clone(&link);
         let thread = std::thread::Builder::new()

@@ -19,6 +19,7 @@ mod rings;
 mod row;
 mod run;
 mod stats;
+mod steps;
 mod threads;
 mod ties;
 mod track;
