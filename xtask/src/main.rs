@@ -7,6 +7,7 @@
 
 mod oracle;
 mod picture;
+mod sanitize;
 mod sql;
 mod test;
 
@@ -21,6 +22,8 @@ use clap::Parser;
 enum Command {
     /// Sets up the oracle, checks the sources and runs every test.
     Test(test::Options),
+    /// Runs the tests of recording under the address and the thread sanitizer.
+    Sanitize(sanitize::Options),
     /// Sets up the oracle only: Perfetto's trace processor and Node, in .oracle/.
     Oracle,
     /// Queries a trace with Perfetto's trace processor.
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Test(options) => test::run(&options),
+        Command::Sanitize(options) => sanitize::run(&options),
         Command::Oracle => oracle::set_up().map(|set_up| match set_up {
             oracle::SetUp::Ready => ExitCode::SUCCESS,
             oracle::SetUp::Absent(_) => ExitCode::FAILURE,
