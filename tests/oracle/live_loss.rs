@@ -186,6 +186,50 @@ fn an_open_spans_end_is_never_lost() {
     assert_eq!(report.left_open, 0);
 }
 
+/// No room is kept for them in a ring: they may end on another thread. They are neither lost nor left open.
+#[test]
+fn a_track_spans_end_is_never_lost() {
+    let oracle = oracle_or_skip!();
+    let gate = Gate::default();
+    let io = novatrace::track("io");
+    let mut ended = 0;
+    let (bytes, report) = recording_into(&gate, tiny(), |_| {
+        hold(&gate);
+        let five = || (0..5).map(|_| io.trace("span")).collect::<Vec<_>>();
+        let (here, elsewhere, by_a_new_thread) = (five(), five(), five());
+        let fill = || {
+            for _ in 0..300 {
+                instant!("point");
+            }
+        };
+        fill();
+        // There is nothing to end, then.
+        drop(io.trace("no room"));
+        drop(here);
+        let thread = std::thread::spawn(move || {
+            fill();
+            drop(elsewhere);
+        });
+        thread.join().expect("no panic");
+        std::thread::spawn(move || drop(by_a_new_thread)).join().expect("no panic");
+        ended = support::boottime_ns();
+        gate.open();
+    });
+    let loaded = read(&oracle, &bytes);
+    let slices = loaded.slices();
+    let spans: Vec<_> = slices.iter().filter(|slice| name(slice) == "span").collect();
+    assert_eq!(spans.len(), 15);
+    for slice in spans {
+        let end = slice.end().expect("it ended").cast_unsigned();
+        assert!(slice.dur >= 0 && end <= ended + 20_000);
+    }
+    assert!(report.lost > 100, "{}", report.lost);
+    assert_eq!(report.events + report.lost, 1 + 15 + 1 + 2 * 300);
+    let told: u64 = report.losses.iter().map(|loss| loss.events).sum();
+    assert_eq!((told, report.left_open), (report.lost, 0));
+    assert!(!slices.iter().any(|slice| name(slice) == "no room"));
+}
+
 #[test]
 fn who_blocks_stands_still_and_loses_nothing() {
     let oracle = oracle_or_skip!();

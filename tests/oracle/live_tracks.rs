@@ -11,7 +11,7 @@ use std::sync::Barrier;
 use novatrace::{Counter, ErrorKind, Session, counter, instant, trace};
 use novatrace_testkit::{Loaded, Slice, oracle_or_skip};
 
-use support::{boottime_ns, read, recording, recording_bytes};
+use support::{boottime_ns, read, recording, recording_bytes, without_session};
 
 /// As in `live_random.rs`.
 const SLACK_NS: i64 = 20_000;
@@ -116,7 +116,7 @@ fn tracks_and_spans_outlive_sessions() {
     let oracle = oracle_or_skip!();
     let early = novatrace::track("early");
     // Before a session is open: nothing.
-    let nothing = early.trace("nothing");
+    let nothing = without_session(|| early.trace("nothing"));
     let mut held = None;
     let (first, report) = recording(&oracle, Session::builder(), || {
         drop(nothing);
@@ -130,7 +130,7 @@ fn tracks_and_spans_outlive_sessions() {
         drop(span);
     });
     assert_eq!((report.events, report.left_open), (1, 0));
-    early.instant("after");
+    without_session(|| early.instant("after"));
     let slices = first.slices();
     assert_eq!(names(&slices), ["held", "first"]);
     assert!(slices[0].end() > Some(slices[1].ts));
@@ -210,7 +210,7 @@ fn arguments_are_evaluated_once_and_only_when_on() {
         let _span = trace!("span", number = evaluate(), category = "evaluated");
         instant!("instant", number = evaluate(), category = "evaluated");
     };
-    record();
+    without_session(record);
     assert_eq!(evaluated.get(), 0);
     let (loaded, _) = recording(&oracle, Session::builder(), record);
     let numbers: Vec<_> =
@@ -218,7 +218,7 @@ fn arguments_are_evaluated_once_and_only_when_on() {
     assert_eq!(numbers, [Some(1), Some(2)]);
     let (loaded, _) = recording(&oracle, Session::builder().categories("-evaluated"), record);
     assert_eq!((loaded.slices().len(), evaluated.get()), (0, 2));
-    record();
+    without_session(record);
     assert_eq!(evaluated.get(), 2);
 }
 
@@ -304,7 +304,7 @@ fn a_session_whose_file_cannot_be_made_leaves_the_way_free() {
 fn counters_keep_their_values_between_sessions() {
     static LEVEL: Counter = counter!("level", unit = "B");
     let oracle = oracle_or_skip!();
-    LEVEL.add(100); // nothing records: nothing is counted
+    without_session(|| LEVEL.add(100)); // nothing records: nothing is counted
     let samples = |loaded: &Loaded| -> Vec<(String, f64)> {
         let counters = loaded.counters();
         counters.iter().map(|c| (c.track.clone(), c.value)).collect()
@@ -315,7 +315,7 @@ fn counters_keep_their_values_between_sessions() {
         LEVEL.set(2);
         LEVEL.add(0.5);
     });
-    LEVEL.set(1e9);
+    without_session(|| LEVEL.set(1e9));
     let (second, _) = recording(&oracle, Session::builder(), || {
         LEVEL.add(-1);
         std::thread::spawn(|| LEVEL.add(i64::from(u32::MAX))).join().expect("no panic");

@@ -8,6 +8,7 @@
 mod oracle;
 mod picture;
 mod python;
+mod sanitize;
 mod sql;
 mod test;
 
@@ -22,6 +23,8 @@ use clap::Parser;
 enum Command {
     /// Sets up the oracle, checks the sources and runs every test.
     Test(test::Options),
+    /// Runs the tests of recording under the address and the thread sanitizer.
+    Sanitize(sanitize::Options),
     /// Sets up the oracle only: Perfetto's trace processor and Node, in .oracle/.
     Oracle,
     /// Queries a trace with Perfetto's trace processor.
@@ -33,6 +36,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Command::parse() {
         Command::Test(options) => test::run(&options),
+        Command::Sanitize(options) => sanitize::run(&options),
         Command::Oracle => oracle::set_up().map(|set_up| match set_up {
             oracle::SetUp::Ready => ExitCode::SUCCESS,
             oracle::SetUp::Absent(_) => ExitCode::FAILURE,

@@ -49,6 +49,11 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     run.cargo("tests", &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])?;
     if !options.quick {
+        // The same file is among the tests above, with everything compiled in.
+        run.cargo(
+            "compiled out",
+            &["test", "-p", "novatrace", "--features", "disabled", "--test", "compiled_out"],
+        )?;
         run.step("models of the ring", Run::models)?;
         run.cargo("documentation's examples", &["test", "--workspace", "--doc", "--no-fail-fast"])?;
         run.step("Python package", Run::python)?;
@@ -312,7 +317,7 @@ fn verdict(counts: &Counts) -> String {
     }
 }
 
-fn cargo(dir: &Path, args: &[impl AsRef<OsStr>]) -> Command {
+pub(crate) fn cargo(dir: &Path, args: &[impl AsRef<OsStr>]) -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(args).current_dir(dir).env("RUSTDOCFLAGS", "-D warnings");
     cargo
@@ -327,7 +332,7 @@ fn metadata() -> Result<Json> {
 }
 
 /// Where builds go.
-fn target_dir() -> Result<PathBuf> {
+pub(crate) fn target_dir() -> Result<PathBuf> {
     let metadata = metadata()?;
     let path = metadata.get("target_directory").and_then(Json::as_str);
     path.map(PathBuf::from).context("cargo metadata names no target directory")

@@ -2,10 +2,8 @@
 
 mod batches;
 
-use std::time::Instant;
-
 use batches::Memory;
-use novatrace::{OpenSlice, TraceBuilder, TraceGenerator};
+use novatrace::{TraceBuilder, TraceGenerator};
 
 fn lanes(builder: TraceBuilder, record: impl FnOnce(&TraceGenerator)) -> u64 {
     let trace = builder.sink(Memory::default()).expect("a trace");
@@ -52,30 +50,5 @@ fn long_events_and_wide_windows_are_counted_in_events_as_far_as_memory_goes() {
             }
         });
         assert_eq!(found, 0, "window {window}");
-    }
-}
-
-/// Seconds until `slices` have begun and, in the same order, ended.
-fn seconds(slices: u64, window: usize) -> f64 {
-    let builder = TraceGenerator::builder().window(window).ring_bytes(4096);
-    let trace = builder.sink(Memory::default()).expect("a trace");
-    let track = trace.group("g").track("t");
-    let start = Instant::now();
-    let open: Vec<OpenSlice> =
-        (0..slices).map(|at| track.begin(at, "open").expect("open")).collect();
-    for slice in open {
-        slice.end(slices).expect("after its begin");
-    }
-    // The ring holds but a few of them: the worker has dealt with the rest.
-    start.elapsed().as_secs_f64()
-}
-
-#[test]
-fn many_open_slices_on_one_track_take_no_time_for_each_other() {
-    // While they wait for their turn, and on lanes of their own.
-    for window in [1 << 17, 10] {
-        let few = seconds(4_000, window);
-        let many = seconds(64_000, window);
-        assert!(many < 64.0 * few.max(0.01), "{few} s for 4,000, {many} s for 64,000");
     }
 }

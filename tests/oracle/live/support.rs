@@ -13,6 +13,13 @@ pub(crate) fn one() -> MutexGuard<'static, ()> {
     ONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Does what would be recorded while no session is open, not even another test's.
+#[allow(dead_code, reason = "most tests record")]
+pub(crate) fn without_session<R>(record: impl FnOnce() -> R) -> R {
+    let _one = one();
+    record()
+}
+
 #[derive(Debug, Default)]
 struct State {
     bytes: Vec<u8>,

@@ -17,7 +17,7 @@ use super::clock;
 use super::session::{Live, Overflow};
 use super::site::registry;
 use crate::record::{Cursor, Fill, Items, Kind, LIVE_HEAD_WORDS, Refusal, Ring, Writer, head};
-use crate::worker::ThreadLink;
+use crate::worker::{EndRecord, ThreadLink};
 
 struct Local {
     /// Kept alive by [`OWNED`]; null without one.
@@ -261,18 +261,34 @@ pub(super) fn words<const N: usize>(words: &[u64; N]) {
     });
 }
 
-/// [`words`] for any number of them.
-pub(super) fn many_words(words: &[u64]) {
-    LOCAL.with(|local| words_slowly(local, words));
+/// [`words`] for any number of them. Says whether they were taken.
+pub(super) fn many_words(words: &[u64]) -> bool {
+    LOCAL.with(|local| words_slowly(local, words))
+}
+
+/// Records the end of a row's span, times included. No room is kept for it, since the span may have begun
+/// on another thread: where there is none, it goes to the worker by another way.
+pub(super) fn end_on_row(live: &Live, end: EndRecord) {
+    let pushed = LOCAL.with(|local| {
+        // SAFETY: as in `begin`.
+        let ring = unsafe { local.ring.get().as_ref() }.ok_or(Refusal::Closed)?;
+        // SAFETY: this thread's ring.
+        unsafe { ring.try_push(end.len(), spare(local.open.get()), &end) }
+    });
+    match pushed {
+        Ok(true) => wake(),
+        Ok(false) => {}
+        Err(_) => live.link().push_end(end),
+    }
 }
 
 #[cold]
 #[inline(never)]
-fn words_slowly(local: &Local, words: &[u64]) {
+fn words_slowly(local: &Local, words: &[u64]) -> bool {
     push_slowly(local, words.len(), 0, |ring, spare| {
         // SAFETY: this thread's ring.
         unsafe { ring.try_push(words.len(), spare, words) }
-    });
+    })
 }
 
 /// Pushes where there is no ring yet, or the ring is full or of a session that is over.

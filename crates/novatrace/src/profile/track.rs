@@ -122,8 +122,8 @@ impl LiveTrack {
     fn begin(&self, name: Label<'_>, items: &impl Items, words: &[u64]) -> TrackSpan {
         TrackSpan(self.row().map(|(live, row)| {
             let id = live.link().next_open_id().0;
-            record(Kind::Begin, row, id, name, items, words);
-            OpenSpan { live, row, id }
+            let is_begun = record(Kind::Begin, row, id, name, items, words);
+            OpenSpan { live, row, id: is_begun.then_some(id) }
         }))
     }
 
@@ -143,7 +143,8 @@ impl fmt::Debug for LiveTrack {
 struct OpenSpan {
     live: Arc<Live>,
     row: u32,
-    id: u64,
+    /// `None` if its begin found no room: there is nothing to end.
+    id: Option<u64>,
 }
 
 /// A span of a [`LiveTrack`], which ends when this is dropped. Unlike a
@@ -169,11 +170,11 @@ impl TrackSpan {
 
 impl Drop for TrackSpan {
     fn drop(&mut self) {
-        let Some(OpenSpan { live, row, id }) = self.0.take() else { return };
+        let Some(OpenSpan { live, row, id: Some(id) }) = self.0.take() else { return };
         // A session that is over has ended its spans.
         if registry().session().is_some_and(|current| Arc::ptr_eq(current, &live)) {
             let head = head(Kind::End, TICKS, HEAD_WORDS, row);
-            thread::words(&[head, 0, clock::ticks(), id]);
+            thread::end_on_row(&live, [head, 0, clock::ticks(), id]);
         }
     }
 }
@@ -184,8 +185,16 @@ impl fmt::Debug for TrackSpan {
     }
 }
 
-/// Records an event of a row in the layout of the generator, with ticks for times.
-fn record(kind: Kind, row: u32, word: u64, name: Label<'_>, items: &impl Items, rest: &[u64]) {
+/// Records an event of a row in the layout of the generator, with ticks for times. Says whether there was
+/// room.
+fn record(
+    kind: Kind,
+    row: u32,
+    word: u64,
+    name: Label<'_>,
+    items: &impl Items,
+    rest: &[u64],
+) -> bool {
     let name_id = match name {
         Label::Name(name) => u64::from(name.id()) << 32,
         Label::Text(_) => 0,
@@ -205,5 +214,5 @@ fn record(kind: Kind, row: u32, word: u64, name: Label<'_>, items: &impl Items, 
     let flags = if items.words() > 0 { TICKS | HAS_CATEGORY } else { TICKS };
     words[0] = head(kind, flags, words.len(), row);
     words[2] = clock::ticks();
-    thread::many_words(&words);
+    thread::many_words(&words)
 }

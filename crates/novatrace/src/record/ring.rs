@@ -396,6 +396,13 @@ impl Ring {
         Ok(())
     }
 
+    /// To be called by a new owner, before its first push. The lock through which a used ring comes orders
+    /// that push after the worker's last read of the buffer already; here the order is said by the ring
+    /// itself, for whoever checks it without knowing of that lock.
+    pub(crate) fn adopt(&self) {
+        let _ = self.owner.0.released.load(Ordering::Acquire);
+    }
+
     /// Says that no record will follow: the owner's thread ends.
     pub(crate) fn release(&self) {
         self.owner.0.released.store(true, Ordering::Release);
@@ -421,6 +428,8 @@ impl Drain {
         ring.closing = Apart::default();
         ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
         let ring = Arc::new(ring);
+        // What was read of the buffer was read before this; see `Ring::adopt`.
+        ring.owner.0.released.store(false, Ordering::Release);
         Some((Arc::clone(&ring), Self(ring)))
     }
 

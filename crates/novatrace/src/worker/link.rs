@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::generator::{Flows, OpenId, OpenSliceTable};
 use crate::name::Name;
-use crate::record::{self, Closed, Drain, Fill, Ring, Source};
+use crate::record::{self, Closed, Drain, Fill, HEAD_WORDS, Ring, Source};
 use crate::sync;
 
 /// The choices a trace was made with.
@@ -54,6 +54,9 @@ impl Config {
 /// of memory what they have used.
 const MAX_SPARE_RINGS: usize = 16;
 
+/// The end of a row's span.
+pub(crate) type EndRecord = [u64; HEAD_WORDS];
+
 /// What the callers' handles and the worker share.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -68,6 +71,8 @@ pub(crate) struct Link {
     rings: Mutex<Vec<Drain>>,
     /// The same of live threads.
     threads: Mutex<Vec<NewThread>>,
+    /// Ends of live rows' spans that found no room in their threads' rings: no more than there are begins.
+    ends: Mutex<Vec<EndRecord>>,
     thread_report: Mutex<ThreadReport>,
     /// Rings of live threads that are over, for the next ones.
     spare_rings: Mutex<Vec<(Arc<Ring>, Drain)>>,
@@ -79,6 +84,9 @@ pub(crate) struct Link {
     is_asleep: AtomicBool,
     control: Mutex<Control>,
     answered: Condvar,
+    /// How much the worker has looked at, once it is done.
+    #[cfg(test)]
+    pub(super) steps: AtomicU64,
 }
 
 /// What the worker is asked for, and what it answered.
@@ -124,6 +132,7 @@ impl Link {
             last_open_id: AtomicU64::new(0),
             rings: Mutex::default(),
             threads: Mutex::default(),
+            ends: Mutex::default(),
             thread_report: Mutex::default(),
             spare_rings: Mutex::default(),
             process: std::process::id(),
@@ -132,6 +141,8 @@ impl Link {
             is_asleep: AtomicBool::new(false),
             control: Mutex::default(),
             answered: Condvar::new(),
+            #[cfg(test)]
+            steps: AtomicU64::new(0),
         });
         let for_worker = Arc::clone(&link);
         let thread = std::thread::Builder::new()
@@ -180,6 +191,7 @@ impl Link {
     pub(crate) fn attach_thread(&self, bytes: usize) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
         let spare = self.spare_rings.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (ring, drain) = spare.unwrap_or_else(|| Ring::with_bytes(bytes));
+        ring.adopt();
         let thread = Arc::new(ThreadLink::of_this_thread());
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if self.control().is_closed {
@@ -188,6 +200,12 @@ impl Link {
         threads.push(NewThread { drain, thread: Arc::clone(&thread) });
         self.rings_made.fetch_add(1, Ordering::Release);
         Some((ring, thread))
+    }
+
+    /// Takes the end of a live row's span, for which the calling thread's ring has no room.
+    #[cold]
+    pub(crate) fn push_end(&self, end: EndRecord) {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(end);
     }
 
     /// How many threads recorded, and which lost events; final after [`finish`](Self::finish).
@@ -316,6 +334,11 @@ impl Link {
     /// [`new_rings`](Self::new_rings) of live threads.
     pub(crate) fn new_threads(&self) -> Vec<NewThread> {
         std::mem::take(&mut self.threads.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes over the ends that found no room in a ring.
+    pub(crate) fn ends(&self) -> Vec<EndRecord> {
+        std::mem::take(&mut self.ends.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Keeps the ring of a thread that is over for another, unless there are many.

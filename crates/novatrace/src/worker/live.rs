@@ -195,6 +195,8 @@ impl Worker<'_> {
     /// Takes what live threads have recorded. Returns whether there was anything.
     pub(super) fn take_live(&mut self) -> bool {
         let Some(live) = &mut self.live else { return false };
+        // Before the rings are looked at: their begins are then published.
+        let ends = self.link.ends();
         for thread in &mut live.threads {
             thread.published = thread.drain.published();
         }
@@ -222,6 +224,10 @@ impl Worker<'_> {
                 self.link.give_back(threads.swap_remove(at).drain);
             }
         }
+        for end in &ends {
+            self.row_record(end);
+        }
+        progress |= !ends.is_empty();
         if is_time_for_snapshot {
             self.snapshot();
             for thread in &mut threads {

@@ -19,11 +19,12 @@ mod rings;
 mod row;
 mod run;
 mod stats;
+mod steps;
 mod threads;
 mod ties;
 mod track;
 
-pub(crate) use link::{Config, Link};
+pub(crate) use link::{Config, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
 pub use threads::Loss;

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 
 use foldhash::fast::FixedState;
 
+use super::steps;
+
 /// Ends at or beyond this stand for slices whose end is not known.
 const OPEN: u64 = 1 << 63;
 
@@ -90,7 +92,10 @@ impl Run {
     /// By the trace processor's order; equal events stay in the order they came.
     fn sort(&mut self) {
         if self.is_unsorted {
-            self.entries.sort_by_key(Entry::key);
+            self.entries.sort_by_key(|entry| {
+                steps::count(1);
+                entry.key()
+            });
             self.is_unsorted = false;
             self.last_key = self.entries.last().map_or((0, 0), Entry::key);
         }
@@ -108,6 +113,7 @@ impl Run {
     }
 
     fn take_from(&mut self, other: &Self, entries: &[Entry]) {
+        steps::count(entries.len());
         for entry in entries {
             let body = offset(self.bodies.len());
             self.bodies.extend_from_slice(other.body(entry));
@@ -216,6 +222,7 @@ impl Pending {
             return;
         }
         for run in [&mut self.new, &mut self.old] {
+            steps::count(run.entries.len());
             for entry in run.entries.iter_mut().filter(|entry| entry.is_open()) {
                 if let Some(&Some(end)) = self.open.get(&entry.open_id()) {
                     self.open.remove(&entry.open_id());
@@ -281,7 +288,9 @@ impl Pending {
         self.old.sort();
         let entries = &self.old.entries;
         let end = entries.partition_point(|entry| Some(entry.key()) <= watermark);
-        match entries.iter().position(Entry::is_open) {
+        let open = entries.iter().position(Entry::is_open);
+        steps::count(open.unwrap_or(entries.len()));
+        match open {
             Some(open) if is_held => end.min(open),
             _ => end,
         }
@@ -312,6 +321,7 @@ impl Pending {
     /// Forgets the first `end` events, which are written.
     pub(crate) fn finish(&mut self, end: usize) {
         if !self.open.is_empty() {
+            steps::count(end);
             for entry in self.old.entries[..end].iter().filter(|entry| entry.is_open()) {
                 self.open.remove(&entry.open_id());
             }

@@ -56,6 +56,8 @@ pub(crate) fn run(
     let stats = worker.stats();
     // The file is closed before anyone is told that it is complete.
     let _ = catch_unwind(AssertUnwindSafe(|| drop(worker)));
+    #[cfg(test)]
+    link.steps.store(super::steps::counted(), std::sync::atomic::Ordering::Relaxed);
     link.done(stats);
 }
 
@@ -448,11 +450,12 @@ fn is_event(record: &[u64]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
     use std::time::Duration;
 
     use super::*;
-    use crate::TraceGenerator;
     use crate::record;
+    use crate::{OpenSlice, TraceGenerator};
 
     #[derive(Debug)]
     struct Nowhere;
@@ -490,6 +493,36 @@ mod tests {
             let aids = 9; // Header, sequences, descriptors, texts.
             let written = stats.packets.saturating_sub(aids);
             assert!((written..=stats.packets).contains(&(recorded - stats.dropped)), "{stats:?}");
+        }
+    }
+
+    /// What the worker looks at until `slices` have begun and, in the same or the other order, ended: for
+    /// each of them.
+    fn steps_per_slice(slices: u64, window: usize, is_last_first: bool) -> u64 {
+        let trace = TraceGenerator::builder().window(window).sink(Nowhere).expect("a trace");
+        let track = trace.group("g").track("t");
+        let mut open: Vec<OpenSlice> =
+            (0..slices).map(|at| track.begin(at, "open").expect("open")).collect();
+        if is_last_first {
+            open.reverse();
+        }
+        for slice in open {
+            slice.end(slices).expect("after its begin");
+        }
+        trace.finish().expect("it takes all");
+        track.0.link.steps.load(Ordering::Relaxed) / slices
+    }
+
+    #[test]
+    fn many_open_slices_on_one_track_take_no_time_for_each_other() {
+        // While they wait for their turn, and on lanes of their own.
+        for (window, is_last_first) in [(1 << 17, false), (10, false), (1 << 17, true), (10, true)]
+        {
+            for slices in [4_000, 64_000] {
+                let steps = steps_per_slice(slices, window, is_last_first);
+                // Of 64,000 that lie inside each other, with 500 on a lane, lanes are 64 of the steps.
+                assert!((1..100).contains(&steps), "{steps} for each of {slices}, window {window}");
+            }
         }
     }
 }

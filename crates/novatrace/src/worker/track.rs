@@ -9,6 +9,7 @@ use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 use super::lanes::{Lane, Lanes, Misfit};
 use super::output::Output;
 use super::pending::{Entry, EntryKind, Extent, Pending};
+use super::steps;
 use crate::error::ErrorKind;
 use crate::generator::Overlap;
 
@@ -202,6 +203,7 @@ fn write_misfit(
     }
     let Lanes { all, free, .. } = lanes;
     for &at in free.range(1..) {
+        steps::count(1);
         let lane = &mut all[at];
         if lane.fits(entry.start, entry.end, sequence, out).is_ok() {
             lane.begin(entry.start, entry.end, body, sequence, out);
@@ -221,6 +223,7 @@ fn write_open(lanes: &mut Lanes, entry: &Entry, body: &[u8], around: &mut Surrou
     let Surroundings { sequence, out, .. } = around;
     let Lanes { all, free, .. } = &mut *lanes;
     let free = free.iter().find(|&&at| {
+        steps::count(1);
         let is_free = all[at].is_free(entry.start, sequence, out);
         out.limit();
         is_free
