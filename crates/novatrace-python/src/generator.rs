@@ -16,7 +16,7 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
 use crate::error::{OrRaise, value_error};
 use crate::flow::{Flow, flow_numbers};
-use crate::value::{Described, LIST_MAX_SIZE, Reader, any_text, text};
+use crate::value::{Described, Reader, any_text, text};
 
 /// A trace, as all its objects in Python share it.
 pub(crate) struct Shared {
