@@ -190,7 +190,7 @@ fn forks_of_a_busy_process_do_not_hang() {
         std::thread::spawn(|| {
             for number in 0_u64.. {
                 busy_task();
-                Counter::made(&format!("made {}", number % 100), "busy").add(1);
+                Counter::made(&format!("made {}", number % 100), None, "busy").add(1);
             }
         });
         for _ in 0..60 {
@@ -202,7 +202,7 @@ fn forks_of_a_busy_process_do_not_hang() {
                 let own = Session::builder().sink(Nowhere).expect("none is open here");
                 instant!("own");
                 busy_task();
-                Counter::made("made", "busy").add(1);
+                Counter::made("made", None, "busy").add(1);
                 // The instant, the task's span and its poll, the sample.
                 let code = i32::from(own.close().map_or(0, |report| report.events) != 4);
                 // SAFETY: it ends the process.
