@@ -5,11 +5,12 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 
-use novatrace::{CounterTrack, Name, NormalTrack, Seconds};
+use novatrace::{Complete, CounterTrack, Event, Name, NormalTrack, Seconds};
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::{OrRaise, value_error};
 use crate::generator::texts;
@@ -263,22 +264,53 @@ impl Names {
     }
 }
 
-/// Numbers as arguments.
-struct Arguments<'a, 'py>(&'a [(Name, Column<'py>)], usize);
+/// An argument's values.
+type Argument<'py> = (Name, Column<'py>);
 
-impl serde::Serialize for Arguments<'_, '_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
+/// One of the values.
+struct Value<'a, 'py>(&'a Column<'py>, usize);
+
+impl Serialize for Value<'_, '_> {
+    #[inline]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0.get(self.1) {
+            Number::Int(value) if self.0.item == Item::Bool => {
+                serializer.serialize_bool(value != 0)
+            }
+            Number::Int(value) => serializer.serialize_i64(value),
+            Number::Double(value) => serializer.serialize_f64(value),
+        }
+    }
+}
+
+/// Many arguments.
+struct Arguments<'a, 'py>(&'a [Argument<'py>], usize);
+
+impl Serialize for Arguments<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
         for (key, column) in self.0 {
-            map.serialize_key(key)?;
-            match (column.item, column.get(self.1)) {
-                (Item::Bool, Number::Int(value)) => map.serialize_value(&(value != 0))?,
-                (_, Number::Int(value)) => map.serialize_value(&value)?,
-                (_, Number::Double(value)) => map.serialize_value(&value)?,
-            }
+            map.serialize_entry(key, &Value(column, self.1))?;
         }
         map.end()
+    }
+}
+
+/// Records the event with its arguments; few of them go straight into the ring.
+#[inline]
+fn emit(
+    event: Event<'_, Complete, ()>,
+    columns: &[Argument<'_>],
+    at: usize,
+) -> Result<(), novatrace::Error> {
+    match columns {
+        [] => event.emit(),
+        [(a, x)] => event.arg(*a, Value(x, at)).emit(),
+        [(a, x), (b, y)] => event.arg(*a, Value(x, at)).arg(*b, Value(y, at)).emit(),
+        [(a, x), (b, y), (c, z)] => {
+            event.arg(*a, Value(x, at)).arg(*b, Value(y, at)).arg(*c, Value(z, at)).emit()
+        }
+        _ => event.args(Arguments(columns, at)).emit(),
     }
 }
 
@@ -322,10 +354,7 @@ pub(crate) fn durations<'py>(
         if !categories.is_empty() {
             event = event.categories(categories.iter().copied());
         }
-        if !columns.is_empty() {
-            event = event.args(Arguments(&columns, at));
-        }
-        event.emit().or_raise(py)?;
+        emit(event, &columns, at).or_raise(py)?;
     }
     Ok(())
 }

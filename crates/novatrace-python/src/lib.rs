@@ -5,6 +5,7 @@
 
 mod arrays;
 mod error;
+mod fast;
 mod flow;
 mod frame;
 mod function;
@@ -43,6 +44,7 @@ mod _novatrace {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // What is public is said by the package.
         module.delattr("__all__")?;
+        super::fast::set_up(module)?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;
         Ok(())

@@ -376,7 +376,7 @@ impl Opened {
 }
 
 /// A span: a context manager, and a decorator.
-#[pyclass(module = "novatrace")]
+#[pyclass(module = "novatrace", freelist = 32)]
 pub(crate) struct Span {
     name: Py<PyString>,
     site: &'static CallSite,
@@ -388,22 +388,7 @@ pub(crate) struct Span {
 #[pymethods]
 impl Span {
     fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        {
-            let mut this = slf.try_borrow_mut()?;
-            let this = &mut *this;
-            if let Some(on) = this.site.on() {
-                let py = slf.py();
-                if !matches!(this.opened, Opened::No) {
-                    let message = "the span is open already: make another with trace()";
-                    return Err(state_error(py, message));
-                }
-                let Span { name, site, track, said, opened } = this;
-                let name = text(name.bind(py));
-                *opened = Opened::begin(py, on, site, track.as_ref(), &name, |fields| {
-                    said.say(py, fields)
-                })?;
-            }
-        }
+        slf.try_borrow_mut()?.enter(slf.py())?;
         Ok(slf)
     }
 
@@ -424,6 +409,34 @@ impl Span {
         let name = Some(text(self.name.bind(py)).into_owned());
         Traced::wrap(function, name, self.site.category(), self.track.clone(), None, false)
     }
+}
+
+impl Span {
+    #[inline]
+    pub(crate) fn enter(&mut self, py: Python<'_>) -> PyResult<()> {
+        let Some(on) = self.site.on() else { return Ok(()) };
+        if !matches!(self.opened, Opened::No) {
+            return Err(state_error(py, "the span is open already: make another with trace()"));
+        }
+        let Self { name, site, track, said, opened } = self;
+        let name = text(name.bind(py));
+        let say = |fields: &mut Fields| said.say(py, fields);
+        *opened = Opened::begin(py, on, site, track.as_ref(), &name, say)?;
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn end(&mut self) {
+        self.opened.end();
+    }
+}
+
+/// `trace` of nothing but a name; `None` if it is none.
+#[inline]
+pub(crate) fn trace_name(name: &Bound<'_, PyAny>) -> Option<Span> {
+    let name = name.cast::<PyString>().ok()?.clone().unbind();
+    let said = Said::default();
+    Some(Span { name, site: site(None), track: None, said, opened: Opened::No })
 }
 
 fn make_span(
@@ -590,14 +603,14 @@ impl PyCounter {
     }
 
     #[pyo3(signature = (value, /))]
-    fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         name_thread(py);
         self.counter.set(counter_value(value)?);
         Ok(())
     }
 
     #[pyo3(signature = (value, /))]
-    fn add(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    pub(crate) fn add(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         name_thread(py);
         self.counter.add(counter_value(value)?);
         Ok(())

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use novatrace::LiveTrack;
@@ -31,6 +32,8 @@ fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
 
 struct Asyncio {
     modules: Py<PyDict>,
+    /// How many modules there were when `asyncio` was not among them, the last time.
+    modules_without: AtomicUsize,
     found: PyOnceLock<(Py<PyAny>, Py<PyAny>)>,
     release: Py<PyAny>,
 }
@@ -42,6 +45,7 @@ impl Asyncio {
         ASYNCIO.get_or_try_init(py, || {
             Ok(Self {
                 modules: py.import("sys")?.getattr("modules")?.cast_into::<PyDict>()?.unbind(),
+                modules_without: AtomicUsize::new(0),
                 found: PyOnceLock::new(),
                 release: wrap_pyfunction!(_release_row, py)?.into_any().unbind(),
             })
@@ -54,7 +58,14 @@ fn running<'py>(py: Python<'py>, asyncio: &Asyncio) -> PyResult<Option<Bound<'py
     let found = match asyncio.found.get(py) {
         Some(found) => found,
         None => {
-            let Some(module) = asyncio.modules.bind(py).get_item(intern!(py, "asyncio"))? else {
+            // Nothing was imported since it was not there.
+            let modules = asyncio.modules.bind(py);
+            let count = modules.len();
+            if asyncio.modules_without.load(Ordering::Relaxed) == count {
+                return Ok(None);
+            }
+            let Some(module) = modules.get_item(intern!(py, "asyncio"))? else {
+                asyncio.modules_without.store(count, Ordering::Relaxed);
                 return Ok(None);
             };
             let functions = (|| -> PyResult<_> {

@@ -54,25 +54,18 @@ pub(crate) fn any_text<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
 pub(crate) struct Reader {
     max_items: usize,
     values_left: Cell<usize>,
-    /// The containers around the value that is read, by address.
-    path: RefCell<Vec<usize>>,
     /// An interrupt, which is not for us to swallow.
     interrupt: RefCell<Option<PyErr>>,
 }
 
 impl Reader {
     pub(crate) fn new(max_items: usize) -> Self {
-        Self {
-            max_items,
-            values_left: Cell::new(MOST_VALUES),
-            path: RefCell::new(Vec::new()),
-            interrupt: RefCell::new(None),
-        }
+        Self { max_items, values_left: Cell::new(MOST_VALUES), interrupt: RefCell::new(None) }
     }
 
     /// A mapping's entries as fields.
     pub(crate) fn value<'r, 'py>(&'r self, object: &'r Bound<'py, PyAny>) -> Value<'r, 'py> {
-        Value(object, self)
+        Value(object, self, None)
     }
 
     /// What interrupted the reading, if something did: to be raised.
@@ -96,35 +89,46 @@ impl Reader {
         format!("<{name}: {said} while it was read>")
     }
 
-    /// Whether a container is to be read; false if it is inside itself, or there were too many values.
-    fn enter(&self, object: &Bound<'_, PyAny>) -> Result<(), &'static str> {
-        let mut path = self.path.borrow_mut();
-        let address = object.as_ptr().addr();
-        if path.contains(&address) {
-            return Err("<cycle: contains itself>");
-        }
-        if self.values_left.get() == 0 {
-            return Err("<too many values>");
-        }
-        path.push(address);
-        Ok(())
-    }
-
-    fn leave(&self) {
-        self.path.borrow_mut().pop();
-    }
-
     fn count(&self) {
         self.values_left.set(self.values_left.get().saturating_sub(1));
     }
 }
 
-/// A value and what reads it.
-pub(crate) struct Value<'r, 'py>(&'r Bound<'py, PyAny>, &'r Reader);
+/// A container that is being read, and those around it.
+#[derive(Clone, Copy)]
+struct Within<'r> {
+    address: usize,
+    outer: Option<&'r Within<'r>>,
+}
+
+impl<'r> Within<'r> {
+    /// The container, if it is to be read; else why not.
+    fn enter(
+        object: &Bound<'_, PyAny>,
+        outer: Option<&'r Self>,
+        reader: &Reader,
+    ) -> Result<Self, &'static str> {
+        let address = object.as_ptr().addr();
+        let mut around = outer;
+        while let Some(within) = around {
+            if within.address == address {
+                return Err("<cycle: contains itself>");
+            }
+            around = within.outer;
+        }
+        if reader.values_left.get() == 0 {
+            return Err("<too many values>");
+        }
+        Ok(Self { address, outer })
+    }
+}
+
+/// A value, what reads it, and what it is in.
+pub(crate) struct Value<'r, 'py>(&'r Bound<'py, PyAny>, &'r Reader, Option<&'r Within<'r>>);
 
 impl Serialize for Value<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self(object, reader) = *self;
+        let Self(object, reader, outer) = *self;
         reader.count();
         // SAFETY: the type of an object that is alive.
         let kind = unsafe { ffi::Py_TYPE(object.as_ptr()) };
@@ -141,15 +145,15 @@ impl Serialize for Value<'_, '_> {
             return serializer.serialize_bool(object.is(PyBool::new(object.py(), true)));
         }
         if kind == &raw mut ffi::PyDict_Type {
-            return serialize_dict(serializer, object, reader);
+            return serialize_dict(serializer, object, reader, outer);
         }
         if kind == &raw mut ffi::PyList_Type || kind == &raw mut ffi::PyTuple_Type {
-            return serialize_list(serializer, object, reader);
+            return serialize_list(serializer, object, reader, outer);
         }
         if object.is_none() {
             return serializer.serialize_str("None");
         }
-        serialize_other(serializer, object, reader)
+        serialize_other(serializer, object, reader, outer)
     }
 }
 
@@ -199,20 +203,20 @@ fn serialize_list<S: Serializer>(
     serializer: S,
     object: &Bound<'_, PyAny>,
     reader: &Reader,
+    outer: Option<&Within<'_>>,
 ) -> Result<S::Ok, S::Error> {
-    if let Err(why) = reader.enter(object) {
-        return serializer.serialize_str(why);
-    }
-    let result = if let Ok(list) = object.cast::<PyList>() {
+    let within = match Within::enter(object, outer, reader) {
+        Ok(within) => within,
+        Err(why) => return serializer.serialize_str(why),
+    };
+    if let Ok(list) = object.cast::<PyList>() {
         let items = (0..list.len()).map_while(|at| list.get_item(at).ok());
-        serialize_items(serializer, list.len(), items, reader)
+        serialize_items(serializer, list.len(), items, reader, &within)
     } else if let Ok(tuple) = object.cast::<PyTuple>() {
-        serialize_items(serializer, tuple.len(), tuple.iter(), reader)
+        serialize_items(serializer, tuple.len(), tuple.iter(), reader, &within)
     } else {
         serializer.serialize_str("<not a list>")
-    };
-    reader.leave();
-    result
+    }
 }
 
 /// As many of the items as are shown, and how many more there are.
@@ -221,6 +225,7 @@ fn serialize_items<'py, S: Serializer>(
     len: usize,
     items: impl Iterator<Item = Bound<'py, PyAny>>,
     reader: &Reader,
+    within: &Within<'_>,
 ) -> Result<S::Ok, S::Error> {
     let mut list = serializer.serialize_seq(Some(len))?;
     let mut shown = 0;
@@ -228,7 +233,7 @@ fn serialize_items<'py, S: Serializer>(
         if reader.values_left.get() == 0 {
             break;
         }
-        list.serialize_element(&Value(&item, reader))?;
+        list.serialize_element(&Value(&item, reader, Some(within)))?;
         shown += 1;
     }
     if shown < len {
@@ -268,17 +273,17 @@ fn serialize_dict<S: Serializer>(
     serializer: S,
     object: &Bound<'_, PyAny>,
     reader: &Reader,
+    outer: Option<&Within<'_>>,
 ) -> Result<S::Ok, S::Error> {
     let Ok(dict) = object.cast::<PyDict>() else {
         return serializer.serialize_str("<not a dictionary>");
     };
-    if let Err(why) = reader.enter(object) {
-        return serializer.serialize_str(why);
-    }
+    let within = match Within::enter(object, outer, reader) {
+        Ok(within) => within,
+        Err(why) => return serializer.serialize_str(why),
+    };
     let len = dict.len();
-    let result = serialize_entries(serializer, len, Entries { dict, at: 0 }.take(len), reader);
-    reader.leave();
-    result
+    serialize_entries(serializer, len, Entries { dict, at: 0 }.take(len), reader, &within)
 }
 
 fn serialize_entries<'py, S: Serializer>(
@@ -286,6 +291,7 @@ fn serialize_entries<'py, S: Serializer>(
     len: usize,
     entries: impl Iterator<Item = (Bound<'py, PyAny>, Bound<'py, PyAny>)>,
     reader: &Reader,
+    within: &Within<'_>,
 ) -> Result<S::Ok, S::Error> {
     let mut map = serializer.serialize_map(Some(len))?;
     let mut shown = 0;
@@ -294,9 +300,9 @@ fn serialize_entries<'py, S: Serializer>(
             break;
         }
         if let Ok(key) = key.cast::<PyString>() {
-            map.serialize_entry(&*text(key), &Value(&value, reader))?;
+            map.serialize_entry(&*text(key), &Value(&value, reader, Some(within)))?;
         } else {
-            map.serialize_entry(&key_text(&key, reader), &Value(&value, reader))?;
+            map.serialize_entry(&key_text(&key, reader), &Value(&value, reader, Some(within)))?;
         }
         shown += 1;
     }
@@ -436,6 +442,7 @@ fn serialize_other<S: Serializer>(
     serializer: S,
     object: &Bound<'_, PyAny>,
     reader: &Reader,
+    outer: Option<&Within<'_>>,
 ) -> Result<S::Ok, S::Error> {
     let said =
         |result: PyResult<String>| result.unwrap_or_else(|error| reader.failure(object, error));
@@ -443,8 +450,8 @@ fn serialize_other<S: Serializer>(
         Kind::Text => serialize_text(serializer, object),
         Kind::Int => serialize_int(serializer, object, reader),
         Kind::Float => serialize_float(serializer, object),
-        Kind::Dict => serialize_dict(serializer, object, reader),
-        Kind::List => serialize_list(serializer, object, reader),
+        Kind::Dict => serialize_dict(serializer, object, reader, outer),
+        Kind::List => serialize_list(serializer, object, reader, outer),
         Kind::Enum => serializer.serialize_str(&said(enum_text(object))),
         Kind::Bytes => match object.extract::<Cow<'_, [u8]>>() {
             Ok(bytes) => serializer.serialize_bytes(&bytes),
@@ -467,27 +474,34 @@ fn serialize_other<S: Serializer>(
                 Ok(entries) if entries.is_empty() && kind == Kind::Object => {
                     serializer.serialize_str(&said(without_attributes(object)))
                 }
-                Ok(entries) => serialize_within(reader, object, serializer, |serializer| {
-                    serialize_entries(serializer, entries.len(), entries.into_iter(), reader)
-                }),
+                Ok(entries) => {
+                    serialize_within(reader, object, outer, serializer, |serializer, within| {
+                        let len = entries.len();
+                        serialize_entries(serializer, len, entries.into_iter(), reader, within)
+                    })
+                }
                 Err(error) => serializer.serialize_str(&reader.failure(object, error)),
             }
         }
         Kind::Collection => match first_items(object, reader.max_items) {
-            Ok((len, items)) => serialize_within(reader, object, serializer, |serializer| {
-                serialize_items(serializer, len, items.into_iter(), reader)
-            }),
+            Ok((len, items)) => {
+                serialize_within(reader, object, outer, serializer, |serializer, within| {
+                    serialize_items(serializer, len, items.into_iter(), reader, within)
+                })
+            }
             Err(error) => serializer.serialize_str(&reader.failure(object, error)),
         },
         Kind::Numpy => match numpy(object, reader.max_items) {
             Ok(Numpy::Scalar(value)) if Kind::of(&value) != Kind::Numpy => {
-                Value(&value, reader).serialize(serializer)
+                Value(&value, reader, outer).serialize(serializer)
             }
             Ok(Numpy::Scalar(value)) => {
                 serializer.serialize_str(&said(value.str().map(|said| said.to_string())))
             }
             Ok(Numpy::Array(len, items)) => {
-                serialize_items(serializer, len, items.into_iter(), reader)
+                serialize_within(reader, object, outer, serializer, |serializer, within| {
+                    serialize_items(serializer, len, items.into_iter(), reader, within)
+                })
             }
             Err(error) => serializer.serialize_str(&reader.failure(object, error)),
         },
@@ -497,15 +511,14 @@ fn serialize_other<S: Serializer>(
 fn serialize_within<S: Serializer>(
     reader: &Reader,
     object: &Bound<'_, PyAny>,
+    outer: Option<&Within<'_>>,
     serializer: S,
-    serialize: impl FnOnce(S) -> Result<S::Ok, S::Error>,
+    serialize: impl FnOnce(S, &Within<'_>) -> Result<S::Ok, S::Error>,
 ) -> Result<S::Ok, S::Error> {
-    if let Err(why) = reader.enter(object) {
-        return serializer.serialize_str(why);
+    match Within::enter(object, outer, reader) {
+        Ok(within) => serialize(serializer, &within),
+        Err(why) => serializer.serialize_str(why),
     }
-    let result = serialize(serializer);
-    reader.leave();
-    result
 }
 
 type Entry<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -567,19 +580,19 @@ pub(crate) struct Described<'r, 'py>(pub(crate) Value<'r, 'py>);
 
 impl Serialize for Described<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Value(object, reader) = self.0;
+        let Value(object, reader, outer) = self.0;
         if object.is_exact_instance_of::<PyDict>() {
-            return serialize_dict(serializer, object, reader);
+            return serialize_dict(serializer, object, reader, outer);
         }
         let key = match Kind::of(object) {
             Kind::Dict | Kind::NamedTuple | Kind::Dataclass | Kind::Object => {
-                return Value(object, reader).serialize(serializer);
+                return Value(object, reader, outer).serialize(serializer);
             }
             Kind::List | Kind::Collection | Kind::Numpy => "data_list",
             _ => "data",
         };
         let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry(key, &Value(object, reader))?;
+        map.serialize_entry(key, &Value(object, reader, outer))?;
         map.end()
     }
 }

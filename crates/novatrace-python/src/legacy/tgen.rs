@@ -50,6 +50,31 @@ fn detailed<'e, S>(
     Ok(event)
 }
 
+impl LegacyTrack {
+    #[expect(clippy::too_many_arguments, reason = "the old call")]
+    #[inline]
+    pub(crate) fn record<'py>(
+        &self,
+        py: Python<'py>,
+        ts: &Bound<'py, PyAny>,
+        dur: &Bound<'py, PyAny>,
+        annotation: &Bound<'py, PyAny>,
+        kwargs: Option<&Bound<'py, PyAny>>,
+        flow: Option<&Bound<'py, PyAny>>,
+        categories: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let Track { shared, track } = self.track.get();
+        let name = any_text(annotation)?;
+        let name = text(&name);
+        let reader = shared.reader();
+        let details = Details { kwargs, flow, categories };
+        let event = track.duration(seconds(ts)?, seconds(dur)?, &*name);
+        let event = detailed(event, &details, shared, &reader)?;
+        event.emit().or_raise(py)?;
+        reader.finish()
+    }
+}
+
 #[pymethods]
 impl LegacyTrack {
     /// Further arguments are for `__init__` of the class.
@@ -73,16 +98,7 @@ impl LegacyTrack {
         flow: Option<&Bound<'py, PyAny>>,
         category_list: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, Self>> {
-        let py = slf.py();
-        let Track { shared, track } = slf.get().track.get();
-        let name = any_text(annotation)?;
-        let name = text(&name);
-        let reader = shared.reader();
-        let details = Details { kwargs, flow, categories: category_list };
-        let event = track.duration(seconds(ts)?, seconds(dur)?, &*name);
-        let event = detailed(event, &details, shared, &reader)?;
-        event.emit().or_raise(py)?;
-        reader.finish()?;
+        slf.get().record(slf.py(), ts, dur, annotation, kwargs, flow, category_list)?;
         Ok(slf)
     }
 
@@ -174,8 +190,19 @@ impl LegacyCounterTrack {
         ts: &Bound<'py, PyAny>,
         value: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, Self>> {
-        let counter = &slf.get().counter.get().counter;
-        counter.count(seconds(ts)?, counter_value(value)?).or_raise(slf.py())?;
+        slf.get().record(slf.py(), ts, value)?;
         Ok(slf)
+    }
+}
+
+impl LegacyCounterTrack {
+    #[inline]
+    pub(crate) fn record(
+        &self,
+        py: Python<'_>,
+        ts: &Bound<'_, PyAny>,
+        value: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        self.counter.get().counter.count(seconds(ts)?, counter_value(value)?).or_raise(py)
     }
 }

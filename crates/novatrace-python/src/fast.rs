@@ -1,0 +1,333 @@
+//! The calls that are made a million times, by the interpreter's quick calling convention: arguments come
+//! in an array, where PyO3, for the stable ABI of Python 3.9, has them in a tuple. Belongs here: taking such
+//! calls apart. Does not: what they do; whatever is not the usual case goes to the same call as PyO3 has it.
+#![expect(unsafe_code, reason = "the interpreter's calling convention")]
+
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+
+use pyo3::PyClass;
+use pyo3::exceptions::PySystemError;
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple};
+
+use crate::legacy::{LegacyCounterTrack, LegacyTrack};
+use crate::live::{PyCounter, Span, trace_name};
+use crate::value::text;
+
+type Object = *mut ffi::PyObject;
+
+/// `METH_FASTCALL` is in the stable ABI since 3.10, and the same since 3.7.
+const FAST: i32 = 0x0080;
+const KEYWORDS: i32 = 0x0002;
+const NO_ARGUMENTS: i32 = 0x0004;
+const ONE_ARGUMENT: i32 = 0x0008;
+
+/// Does the work of a call; what it raises is raised, and a panic too.
+#[inline(always)]
+fn called(work: impl FnOnce(Python<'_>) -> PyResult<Object>) -> Object {
+    // SAFETY: the interpreter calls this, with the thread attached.
+    let py = unsafe { Python::assume_attached() };
+    match catch_unwind(AssertUnwindSafe(|| work(py))) {
+        Ok(Ok(object)) => object,
+        Ok(Err(error)) => {
+            error.restore(py);
+            ptr::null_mut()
+        }
+        Err(_) => {
+            PySystemError::new_err("novatrace panicked; please report it").restore(py);
+            ptr::null_mut()
+        }
+    }
+}
+
+/// The object that a method is called on.
+///
+/// # Safety
+///
+/// - `object` is an object of that class: the method's descriptor has checked it.
+#[inline(always)]
+unsafe fn this<'a, 'py, T: PyClass>(py: Python<'py>, object: &'a Object) -> &'a Bound<'py, T> {
+    // SAFETY: borrowed for the call, as its arguments are.
+    let any = unsafe { Bound::ref_from_ptr(py, object) };
+    // SAFETY: this function's contract.
+    unsafe { any.cast_unchecked() }
+}
+
+/// A call's arguments by place and by name.
+struct Arguments<'a> {
+    by_place: &'a [Object],
+    by_name: &'a [Object],
+    names: Object,
+}
+
+impl<'a> Arguments<'a> {
+    /// # Safety
+    ///
+    /// - What the interpreter passed.
+    #[inline(always)]
+    unsafe fn new(args: *const Object, count: ffi::Py_ssize_t, names: Object) -> Self {
+        let by_name = if names.is_null() {
+            0
+        } else {
+            // SAFETY: a tuple of the keywords' names.
+            unsafe { ffi::PyTuple_Size(names) }
+        };
+        let (count, by_name) = (count.cast_unsigned(), by_name.cast_unsigned());
+        if count + by_name == 0 {
+            return Self { by_place: &[], by_name: &[], names };
+        }
+        // SAFETY: so many arguments by place, and the named ones after them.
+        let all = unsafe { std::slice::from_raw_parts(args, count + by_name) };
+        let (by_place, by_name) = all.split_at(count);
+        Self { by_place, by_name, names }
+    }
+
+    /// The parameters of those names, in order; `None` if the call does not fit them.
+    #[inline(always)]
+    fn take<const N: usize>(&self, py: Python<'_>, parameters: [&str; N]) -> Option<[Object; N]> {
+        let mut taken = [ptr::null_mut(); N];
+        taken.get_mut(..self.by_place.len())?.copy_from_slice(self.by_place);
+        for (at, &argument) in self.by_name.iter().enumerate() {
+            // SAFETY: the tuple has a name for each; borrowed from it.
+            let name = unsafe { ffi::PyTuple_GetItem(self.names, at.cast_signed()) };
+            // SAFETY: as above.
+            let name = unsafe { Bound::from_borrowed_ptr(py, name) };
+            let name = name.cast::<PyString>().ok()?;
+            let place = parameters.iter().position(|parameter| *parameter == text(name))?;
+            if !taken[place].is_null() {
+                return None;
+            }
+            taken[place] = argument;
+        }
+        Some(taken)
+    }
+
+    /// Calls `function` with the same arguments.
+    #[cold]
+    fn pass_on(&self, function: &Bound<'_, PyAny>) -> PyResult<Object> {
+        let py = function.py();
+        let object = |&object: &Object| {
+            // SAFETY: an argument, which lives for the call.
+            unsafe { Bound::from_borrowed_ptr(py, object) }
+        };
+        let by_place = PyTuple::new(py, self.by_place.iter().map(object))?;
+        let by_name = PyDict::new(py);
+        for (at, argument) in self.by_name.iter().enumerate() {
+            // SAFETY: as in `take`.
+            let name = unsafe { ffi::PyTuple_GetItem(self.names, at.cast_signed()) };
+            by_name.set_item(object(&name), object(argument))?;
+        }
+        Ok(function.call(by_place, Some(&by_name))?.into_ptr())
+    }
+}
+
+/// An argument, if it was given.
+#[inline(always)]
+fn given<'a, 'py>(py: Python<'py>, object: &'a Object) -> Option<&'a Bound<'py, PyAny>> {
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: an argument, which lives for the call, and is not null.
+    Some(unsafe { Bound::ref_from_ptr(py, object) })
+}
+
+static SLOW_TRACE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static SLOW_DURATION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+static SLOW_COUNT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+unsafe extern "C" fn trace(
+    _: Object,
+    args: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    called(|py| {
+        // SAFETY: as the interpreter passed them.
+        let arguments = unsafe { Arguments::new(args, count, names) };
+        if let ([name], []) = (arguments.by_place, arguments.by_name)
+            && let Some(span) = given(py, name).and_then(trace_name)
+        {
+            return Ok(Bound::new(py, span)?.into_ptr());
+        }
+        let slow = SLOW_TRACE.get(py).map(|slow| slow.bind(py));
+        arguments.pass_on(slow.ok_or_else(|| PySystemError::new_err("not set up"))?)
+    })
+}
+
+unsafe extern "C" fn enter(object: Object, _: Object) -> Object {
+    called(|py| {
+        // SAFETY: a method of that class.
+        let span = unsafe { this::<Span>(py, &object) };
+        span.try_borrow_mut()?.enter(py)?;
+        Ok(span.clone().into_ptr())
+    })
+}
+
+unsafe extern "C" fn exit(object: Object, _: *const Object, _: ffi::Py_ssize_t) -> Object {
+    called(|py| {
+        // SAFETY: a method of that class.
+        unsafe { this::<Span>(py, &object) }.try_borrow_mut()?.end();
+        Ok(py.None().into_ptr())
+    })
+}
+
+unsafe extern "C" fn set(object: Object, value: Object) -> Object {
+    called(|py| {
+        // SAFETY: a method of that class.
+        let counter = unsafe { this::<PyCounter>(py, &object) };
+        if let Some(value) = given(py, &value) {
+            counter.get().set(py, value)?;
+        }
+        Ok(py.None().into_ptr())
+    })
+}
+
+unsafe extern "C" fn add(object: Object, value: Object) -> Object {
+    called(|py| {
+        // SAFETY: a method of that class.
+        let counter = unsafe { this::<PyCounter>(py, &object) };
+        if let Some(value) = given(py, &value) {
+            counter.get().add(py, value)?;
+        }
+        Ok(py.None().into_ptr())
+    })
+}
+
+unsafe extern "C" fn duration(
+    object: Object,
+    args: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    called(|py| {
+        // SAFETY: as the interpreter passed them.
+        let arguments = unsafe { Arguments::new(args, count, names) };
+        let parameters = ["ts", "dur", "annotation", "kwargs", "flow", "category_list"];
+        if let Some([ts, dur, annotation, kwargs, flow, categories]) =
+            arguments.take(py, parameters)
+            && let (Some(ts), Some(dur), Some(annotation)) =
+                (given(py, &ts), given(py, &dur), given(py, &annotation))
+        {
+            // SAFETY: a method of that class.
+            let track = unsafe { this::<LegacyTrack>(py, &object) };
+            let (kwargs, flow) = (given(py, &kwargs), given(py, &flow));
+            track.get().record(py, ts, dur, annotation, kwargs, flow, given(py, &categories))?;
+            return Ok(track.clone().into_ptr());
+        }
+        let slow = SLOW_DURATION.get(py).map(|slow| slow.bind(py));
+        let slow = slow.ok_or_else(|| PySystemError::new_err("not set up"))?;
+        // SAFETY: a method of that class.
+        let track = unsafe { this::<LegacyTrack>(py, &object) };
+        arguments.pass_on(&slow.call_method1("__get__", (track,))?)
+    })
+}
+
+unsafe extern "C" fn count(
+    object: Object,
+    args: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    called(|py| {
+        // SAFETY: as the interpreter passed them.
+        let arguments = unsafe { Arguments::new(args, count, names) };
+        // SAFETY: a method of that class.
+        let counter = unsafe { this::<LegacyCounterTrack>(py, &object) };
+        if let Some([ts, value]) = arguments.take(py, ["ts", "value"])
+            && let (Some(ts), Some(value)) = (given(py, &ts), given(py, &value))
+        {
+            counter.get().record(py, ts, value)?;
+            return Ok(counter.clone().into_ptr());
+        }
+        let slow = SLOW_COUNT.get(py).map(|slow| slow.bind(py));
+        let slow = slow.ok_or_else(|| PySystemError::new_err("not set up"))?;
+        arguments.pass_on(&slow.call_method1("__get__", (counter,))?)
+    })
+}
+
+/// A function by one of the calling conventions that PyO3 does not name for this ABI.
+#[derive(Clone, Copy)]
+enum Method {
+    NoArguments(unsafe extern "C" fn(Object, Object) -> Object),
+    One(unsafe extern "C" fn(Object, Object) -> Object),
+    Fast(unsafe extern "C" fn(Object, *const Object, ffi::Py_ssize_t) -> Object),
+    Keywords(unsafe extern "C" fn(Object, *const Object, ffi::Py_ssize_t, Object) -> Object),
+}
+
+/// A function as definitions have it, whatever its convention: their flags say which it is.
+fn any_method(method: *const ()) -> ffi::PyCFunction {
+    // SAFETY: a function's address; the interpreter calls it by the convention that the flags name.
+    unsafe { std::mem::transmute::<*const (), ffi::PyCFunction>(method) }
+}
+
+/// A method's definition, for as long as the process lives.
+fn definition(
+    name: &'static CStr,
+    text_signature: &'static CStr,
+    method: Method,
+) -> *mut ffi::PyMethodDef {
+    let (flags, method) = match method {
+        Method::NoArguments(method) => (NO_ARGUMENTS, method),
+        Method::One(method) => (ONE_ARGUMENT, method),
+        Method::Fast(method) => (FAST, any_method(method as *const ())),
+        Method::Keywords(method) => (FAST | KEYWORDS, any_method(method as *const ())),
+    };
+    let definition = ffi::PyMethodDef {
+        ml_name: name.as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: method },
+        ml_flags: flags,
+        ml_doc: text_signature.as_ptr(),
+    };
+    Box::into_raw(Box::new(definition))
+}
+
+/// Puts a method in the place of the one that PyO3 made, which it answers.
+fn replace<T: PyClass>(
+    py: Python<'_>,
+    name: &'static CStr,
+    text_signature: &'static CStr,
+    method: Method,
+) -> PyResult<Py<PyAny>> {
+    let class = py.get_type::<T>();
+    let attribute = name.to_string_lossy();
+    let slow = class.getattr(&*attribute)?.unbind();
+    let definition = definition(name, text_signature, method);
+    // SAFETY: a class, and a definition that lives on.
+    let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
+    // SAFETY: a new reference, or null with an exception.
+    let descriptor = unsafe { Bound::from_owned_ptr_or_err(py, descriptor) }?;
+    class.setattr(&*attribute, descriptor)?;
+    Ok(slow)
+}
+
+/// Makes the calls quick.
+pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    SLOW_TRACE.get_or_try_init(py, || Ok::<_, PyErr>(module.getattr("trace")?.unbind()))?;
+    let signature =
+        c"trace(name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args)\n--\n\n";
+    let definition = definition(c"trace", signature, Method::Keywords(trace));
+    let name = module.name()?;
+    // SAFETY: a definition that lives on, and a module's name.
+    let quick = unsafe { ffi::PyCFunction_NewEx(definition, ptr::null_mut(), name.as_ptr()) };
+    // SAFETY: a new reference, or null with an exception.
+    module.setattr("trace", unsafe { Bound::from_owned_ptr_or_err(py, quick) }?)?;
+
+    replace::<Span>(py, c"__enter__", c"__enter__($self)\n--\n\n", Method::NoArguments(enter))?;
+    let signature = c"__exit__($self, kind, error, traceback, /)\n--\n\n";
+    replace::<Span>(py, c"__exit__", signature, Method::Fast(exit))?;
+    replace::<PyCounter>(py, c"set", c"set($self, value, /)\n--\n\n", Method::One(set))?;
+    replace::<PyCounter>(py, c"add", c"add($self, value, /)\n--\n\n", Method::One(add))?;
+    let signature =
+        c"duration($self, ts, dur, annotation, kwargs=None, flow=None, category_list=None)\n--\n\n";
+    let slow = replace::<LegacyTrack>(py, c"duration", signature, Method::Keywords(duration))?;
+    SLOW_DURATION.get_or_init(py, || slow);
+    let signature = c"count($self, ts, value)\n--\n\n";
+    let slow = replace::<LegacyCounterTrack>(py, c"count", signature, Method::Keywords(count))?;
+    SLOW_COUNT.get_or_init(py, || slow);
+    Ok(())
+}
