@@ -396,3 +396,28 @@ def test_memory_is_flat(path):
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 4096, f"{grown} KiB"
     assert sys.getrefcount(value) < 10
+
+
+def test_what_is_logged_is_an_instant(oracle, path):
+    from novatrace.handler import TraceHandler
+
+    logger = logging.getLogger("a.logger")
+    logger.propagate = False
+    handler = TraceHandler()
+    logger.addHandler(handler)
+    try:
+        logger.error("not recorded")
+        with novatrace.open(path):
+            logger.warning("value %d", 5, extra={"tile": [7], "category": "x"})
+            try:
+                1 / 0
+            except ZeroDivisionError:
+                logger.exception("failed")
+    finally:
+        logger.removeHandler(handler)
+    rows = oracle.read(path).slices()
+    assert [(row[3], row[4]) for row in rows] == [("value 5", "log"), ("failed", "log")]
+    first, second = rows[0][5], rows[1][5]
+    assert first["place"].startswith(__file__) and first["level"] == "WARNING"
+    assert (first["logger"], first["tile[0]"], first["category_"]) == ("a.logger", 7, "x")
+    assert second["exception"] == "ZeroDivisionError: division by zero"

@@ -1,42 +1,7 @@
-//! The `novatrace` command line: arguments, one library call, text. NOT: knowledge of bytes.
-//!
-//! Results go to stdout, remarks to stderr. The exit code is 0, 1 for an error, 2 for wrong usage;
-//! a reader that closes the pipe is no error.
+//! The binary `novatrace`.
 
-mod args;
-mod demo;
-mod table;
-
-use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use crate::args::{Arguments, Command};
-
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match arguments.command {
-        Command::Demo(demo) => demo::run(&demo),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "the program's one place for errors")]
-fn complain(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    novatrace_cli::main(std::env::args_os())
 }

@@ -4,6 +4,7 @@
 //! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`.
 
 mod arrays;
+mod command;
 mod error;
 mod fast;
 mod flow;
@@ -19,6 +20,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _novatrace {
+    #[pymodule_export]
+    use super::command::_command;
     #[pymodule_export]
     use super::flow::Flow;
     #[pymodule_export]
