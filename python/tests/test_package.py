@@ -73,3 +73,15 @@ def test_nova_platform_merges_with_the_hosts_folder(tmp_path, order):
 
 def test_nova_platform_is_a_namespace():
     assert importlib.util.find_spec("nova_platform").origin is None
+
+
+def readme_programs():
+    text = (ROOT / "python/README.md").read_text()
+    return [block.split("```")[0] for block in text.split("```python\n")[1:]]
+
+
+@pytest.mark.parametrize("program", readme_programs(), ids=["live", "simulator"])
+def test_the_programs_of_the_readme_run(program, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, "README", "exec"), {"__name__": "readme"})
+    assert list(tmp_path.glob("*.pftrace"))

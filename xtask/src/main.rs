@@ -29,6 +29,12 @@ enum Command {
     Oracle,
     /// Queries a trace with Perfetto's trace processor.
     Sql(sql::Options),
+    /// Builds and installs the Python package, and runs its tests only; what follows goes to pytest.
+    Python {
+        /// Such as `-k values`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Takes a picture of a trace in the Perfetto UI.
     Picture(picture::Options),
 }
@@ -42,6 +48,7 @@ fn main() -> ExitCode {
             oracle::SetUp::Absent(_) => ExitCode::FAILURE,
         }),
         Command::Sql(options) => sql::run(&options),
+        Command::Python { arguments } => python::run_tests(&arguments),
         Command::Picture(options) => picture::run(&options),
     };
     result.unwrap_or_else(|error| {

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
 
@@ -75,6 +75,15 @@ impl Environment {
         command.args(["-m", name]).current_dir(crate::root());
         command
     }
+}
+
+/// The tests alone.
+pub(crate) fn run_tests(arguments: &[String]) -> Result<ExitCode> {
+    oracle::set_up()?;
+    let environment = Environment::set_up(&crate::test::target_dir()?)?;
+    let environment = environment.context("there is no Python 3.10 or later on the PATH")?;
+    let status = environment.tests().args(arguments).status().context("pytest")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run(command: &mut Command) -> Result<()> {
