@@ -18,6 +18,12 @@ class BaseTrack:
         """Does what `TraceGenerator.submit` does."""
         return self._parent.submit(task_type, task_param)
 
+    def __deepcopy__(self, memo):
+        return None
+
+    def __reduce__(self):
+        return (_nothing, ())
+
 
 class CounterTrack(_LegacyCounterTrack, BaseTrack):
     """A value over time: `count(ts, value)`."""
