@@ -167,9 +167,8 @@ def novatrace(results, folder):
 
 def viztracer(results, folder):
     from viztracer import VizTracer
-    from viztracer.decorator import log_sparse, trace_and_save  # noqa: F401
 
-    tracer = VizTracer(tracer_entries=2_000_000, verbose=0, log_sparse=True)
+    tracer = VizTracer(tracer_entries=2_000_000, verbose=0)
     path = f"{folder}/viz.json"
 
     def save():
@@ -180,12 +179,6 @@ def viztracer(results, folder):
     tracer.start()
     finished(results, "P1", COUNT, path, lambda: spans(tracer.log_event), save)
 
-    @log_sparse
-    def decorated(value):
-        return value
-
-    tracer.start()
-    finished(results, "P2", COUNT, path, lambda: calls(decorated), save)
     from viztracer.vizcounter import VizCounter
 
     counter = VizCounter(tracer, "queue")

@@ -57,7 +57,8 @@ class Group(BaseTrack):
         self._group, self._name, self._parent, self._uuid = group, name, parent, uuid
 
     def create_track(self, track_name, tid=None):
-        """The group's track of that name; `tid` tells apart those that have one name."""
+        """The group's track of that name. Tracks of one name are one row, whatever their `tid`; slices that
+        overlap there are drawn on lanes."""
         return self._parent._track(self, self._group, track_name, _NORMAL, tid)
 
     def create_counter_track(self, track_name):
