@@ -32,8 +32,8 @@ mod _novatrace {
     };
     #[pymodule_export]
     use super::legacy::{
-        LegacyCounter, LegacyCounterTrack, LegacySpan, LegacyTrack, legacy_instant, legacy_trace,
-        legacy_trace_func,
+        LegacyCounter, LegacyCounterTrack, LegacyPacket, LegacyPackets, LegacySpan, LegacyTrace,
+        LegacyTrack, legacy_instant, legacy_trace, legacy_trace_func,
     };
     #[pymodule_export]
     use super::live::{

@@ -2,9 +2,13 @@
 //! classes. Belongs here: what those calls take, where that is not what ours take. Does not: their names
 //! and attributes, which are in `python/nova_platform`.
 
+mod annotations;
+mod core;
 mod profile;
+mod text;
 mod tgen;
 
+pub(crate) use core::{LegacyPacket, LegacyPackets, LegacyTrace};
 pub(crate) use profile::{
     LegacyCounter, LegacySpan, legacy_instant, legacy_trace, legacy_trace_func,
 };

@@ -15,7 +15,9 @@ pub(crate) struct LegacyTrack {
 }
 
 /// Whether there is something in `kwargs`, `flow` or `category_list`: not `None` and not an empty list.
-fn given<'a, 'py>(object: Option<&'a Bound<'py, PyAny>>) -> Option<&'a Bound<'py, PyAny>> {
+pub(super) fn given<'a, 'py>(
+    object: Option<&'a Bound<'py, PyAny>>,
+) -> Option<&'a Bound<'py, PyAny>> {
     object.filter(|object| !object.is_none() && object.len().map_or(true, |len| len > 0))
 }
 
