@@ -71,7 +71,7 @@ class Group(BaseTrack):
 
 
 def _worker_of_environment():
-    if os.environ.get("BOSSANOVA_PROTOBUF_MP", "1") != "0":
+    if os.environ.get("BOSSANOVA_PROTOBUF_MP", "1") == "1":
         if not _worker_of_environment.told:
             _worker_of_environment.told = True
             _log.info(
@@ -152,7 +152,7 @@ class TraceGenerator:
         group = self._trace if parent is None else parent._group
         return self._track(parent, group, track_name, ttype)
 
-    def _create_counter_track(self, parent_uuid, track_name):
+    def _create_counter_track(self, parent_uuid, track_name, ttype=_COUNTER):
         """The counter of that name under the group `parent_uuid` (0: at the top)."""
         return self._create_track(parent_uuid, track_name, _COUNTER)
 
