@@ -63,3 +63,7 @@ pub use track::{
 /// that a flow's piece is not used for an annotation. Not API: it may change with any release.
 #[doc(hidden)]
 pub use piece::{Piece, ShortBody};
+
+/// For whoever puts packets together from parts of others. Not API, as above.
+#[doc(hidden)]
+pub use wire::bytes_field;

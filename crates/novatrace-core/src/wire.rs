@@ -215,8 +215,9 @@ pub(crate) fn fixed64_field(out: &mut Vec<u8>, field: u32, value: u64) {
     append(out, value.to_le_bytes(), 8);
 }
 
+/// Appends a field that holds bytes.
 #[inline(always)]
-pub(crate) fn bytes_field(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
+pub fn bytes_field(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
     tag(out, field, LENGTH_DELIMITED);
     varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);

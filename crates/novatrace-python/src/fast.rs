@@ -135,6 +135,15 @@ fn given<'a, 'py>(py: Python<'py>, object: &'a Object) -> Option<&'a Bound<'py, 
     Some(unsafe { Bound::ref_from_ptr(py, object) })
 }
 
+/// The call as PyO3 has it.
+fn slow<'a, 'py>(
+    py: Python<'py>,
+    call: &'a PyOnceLock<Py<PyAny>>,
+) -> PyResult<&'a Bound<'py, PyAny>> {
+    let call = call.get(py).map(|call| call.bind(py));
+    call.ok_or_else(|| PySystemError::new_err("not set up"))
+}
+
 static SLOW_TRACE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static SLOW_DURATION: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 static SLOW_COUNT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
@@ -153,8 +162,7 @@ unsafe extern "C" fn trace(
         {
             return Ok(Bound::new(py, span)?.into_ptr());
         }
-        let slow = SLOW_TRACE.get(py).map(|slow| slow.bind(py));
-        arguments.pass_on(slow.ok_or_else(|| PySystemError::new_err("not set up"))?)
+        arguments.pass_on(slow(py, &SLOW_TRACE)?)
     })
 }
 
@@ -175,26 +183,35 @@ unsafe extern "C" fn exit(object: Object, _: *const Object, _: ffi::Py_ssize_t) 
     })
 }
 
-unsafe extern "C" fn set(object: Object, value: Object) -> Object {
+/// Calls a counter's method.
+///
+/// # Safety
+///
+/// - `counter` is a `PyCounter`: the method's descriptor has checked it.
+#[inline(always)]
+unsafe fn change(
+    counter: Object,
+    value: Object,
+    change: impl FnOnce(&PyCounter, Python<'_>, &Bound<'_, PyAny>) -> PyResult<()>,
+) -> Object {
     called(|py| {
-        // SAFETY: a method of that class.
-        let counter = unsafe { this::<PyCounter>(py, &object) };
+        // SAFETY: this function's contract.
+        let counter = unsafe { this::<PyCounter>(py, &counter) };
         if let Some(value) = given(py, &value) {
-            counter.get().set(py, value)?;
+            change(counter.get(), py, value)?;
         }
         Ok(py.None().into_ptr())
     })
 }
 
+unsafe extern "C" fn set(object: Object, value: Object) -> Object {
+    // SAFETY: a method of that class.
+    unsafe { change(object, value, PyCounter::set) }
+}
+
 unsafe extern "C" fn add(object: Object, value: Object) -> Object {
-    called(|py| {
-        // SAFETY: a method of that class.
-        let counter = unsafe { this::<PyCounter>(py, &object) };
-        if let Some(value) = given(py, &value) {
-            counter.get().add(py, value)?;
-        }
-        Ok(py.None().into_ptr())
-    })
+    // SAFETY: a method of that class.
+    unsafe { change(object, value, PyCounter::add) }
 }
 
 unsafe extern "C" fn duration(
@@ -207,22 +224,18 @@ unsafe extern "C" fn duration(
         // SAFETY: as the interpreter passed them.
         let arguments = unsafe { Arguments::new(args, count, names) };
         let parameters = ["ts", "dur", "annotation", "kwargs", "flow", "category_list"];
+        // SAFETY: a method of that class.
+        let track = unsafe { this::<LegacyTrack>(py, &object) };
         if let Some([ts, dur, annotation, kwargs, flow, categories]) =
             arguments.take(py, parameters)
             && let (Some(ts), Some(dur), Some(annotation)) =
                 (given(py, &ts), given(py, &dur), given(py, &annotation))
         {
-            // SAFETY: a method of that class.
-            let track = unsafe { this::<LegacyTrack>(py, &object) };
             let (kwargs, flow) = (given(py, &kwargs), given(py, &flow));
             track.get().record(py, ts, dur, annotation, kwargs, flow, given(py, &categories))?;
             return Ok(track.clone().into_ptr());
         }
-        let slow = SLOW_DURATION.get(py).map(|slow| slow.bind(py));
-        let slow = slow.ok_or_else(|| PySystemError::new_err("not set up"))?;
-        // SAFETY: a method of that class.
-        let track = unsafe { this::<LegacyTrack>(py, &object) };
-        arguments.pass_on(&slow.call_method1("__get__", (track,))?)
+        arguments.pass_on(&slow(py, &SLOW_DURATION)?.call_method1("__get__", (track,))?)
     })
 }
 
@@ -243,9 +256,7 @@ unsafe extern "C" fn count(
             counter.get().record(py, ts, value)?;
             return Ok(counter.clone().into_ptr());
         }
-        let slow = SLOW_COUNT.get(py).map(|slow| slow.bind(py));
-        let slow = slow.ok_or_else(|| PySystemError::new_err("not set up"))?;
-        arguments.pass_on(&slow.call_method1("__get__", (counter,))?)
+        arguments.pass_on(&slow(py, &SLOW_COUNT)?.call_method1("__get__", (counter,))?)
     })
 }
 
@@ -292,16 +303,25 @@ fn replace<T: PyClass>(
     text_signature: &'static CStr,
     method: Method,
 ) -> PyResult<Py<PyAny>> {
+    let slow = py.get_type::<T>().getattr(&*name.to_string_lossy())?.unbind();
+    add_method::<T>(py, name, text_signature, method)?;
+    Ok(slow)
+}
+
+/// Gives a class a method.
+fn add_method<T: PyClass>(
+    py: Python<'_>,
+    name: &'static CStr,
+    text_signature: &'static CStr,
+    method: Method,
+) -> PyResult<()> {
     let class = py.get_type::<T>();
-    let attribute = name.to_string_lossy();
-    let slow = class.getattr(&*attribute)?.unbind();
     let definition = definition(name, text_signature, method);
     // SAFETY: a class, and a definition that lives on.
     let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
     // SAFETY: a new reference, or null with an exception.
     let descriptor = unsafe { Bound::from_owned_ptr_or_err(py, descriptor) }?;
-    class.setattr(&*attribute, descriptor)?;
-    Ok(slow)
+    class.setattr(&*name.to_string_lossy(), descriptor)
 }
 
 /// Makes the calls quick.
@@ -317,11 +337,11 @@ pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: a new reference, or null with an exception.
     module.setattr("trace", unsafe { Bound::from_owned_ptr_or_err(py, quick) }?)?;
 
-    replace::<Span>(py, c"__enter__", c"__enter__($self)\n--\n\n", Method::NoArguments(enter))?;
+    add_method::<Span>(py, c"__enter__", c"__enter__($self)\n--\n\n", Method::NoArguments(enter))?;
     let signature = c"__exit__($self, kind, error, traceback, /)\n--\n\n";
-    replace::<Span>(py, c"__exit__", signature, Method::Fast(exit))?;
-    replace::<PyCounter>(py, c"set", c"set($self, value, /)\n--\n\n", Method::One(set))?;
-    replace::<PyCounter>(py, c"add", c"add($self, value, /)\n--\n\n", Method::One(add))?;
+    add_method::<Span>(py, c"__exit__", signature, Method::Fast(exit))?;
+    add_method::<PyCounter>(py, c"set", c"set($self, value, /)\n--\n\n", Method::One(set))?;
+    add_method::<PyCounter>(py, c"add", c"add($self, value, /)\n--\n\n", Method::One(add))?;
     let signature =
         c"duration($self, ts, dur, annotation, kwargs=None, flow=None, category_list=None)\n--\n\n";
     let slow = replace::<LegacyTrack>(py, c"duration", signature, Method::Keywords(duration))?;

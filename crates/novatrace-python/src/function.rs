@@ -1,7 +1,7 @@
 //! Decorated functions: each call is a span. Belongs here: the object that stands for the function. Does
 //! not: spans, what arguments look like.
 
-use novatrace::__macro_support::{CallSite, Fields, LooseSpan, Said};
+use novatrace::__macro_support::{CallSite, Fields};
 use novatrace::{LiveTrack, Name};
 use pyo3::exceptions::PyTypeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
@@ -10,8 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::frame::Place;
-use crate::live::{Opened, name_thread, say_args, with_fields};
-use crate::task;
+use crate::live::{Opened, say_args};
 use crate::value::{any_text, text};
 
 /// What of a call's arguments is recorded.
@@ -26,7 +25,6 @@ struct Arguments {
 pub(crate) struct Traced {
     function: Py<PyAny>,
     site: &'static CallSite,
-    name: &'static str,
     track: Option<LiveTrack>,
     arguments: Option<Arguments>,
     place: Option<Place>,
@@ -65,11 +63,10 @@ impl Traced {
             Some(skipped) => Some(Arguments { names: parameters(code.as_ref())?, skipped }),
             None => None,
         };
-        let name = Name::new(&name).as_str();
+        let site = CallSite::made(Name::new(&name).as_str(), category);
         let traced = Self {
             function: function.clone().unbind(),
-            site: CallSite::made(name, category),
-            name,
+            site,
             track,
             arguments,
             place: if with_place { code.as_ref().and_then(Place::of_code) } else { None },
@@ -93,22 +90,8 @@ impl Traced {
         kwargs: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Opened> {
         let Some(on) = self.site.on() else { return Ok(Opened::No) };
-        name_thread(py);
-        let row = if self.track.is_some() { None } else { task::row(py) };
-        let track = self.track.as_ref().or(row.as_ref());
-        if track.is_none() && self.arguments.is_none() && self.place.is_none() {
-            return Ok(Opened::Thread(on.begin(Said::nothing()).into()));
-        }
-        with_fields(|fields| {
-            let said = self.say(py, fields, args, kwargs);
-            let opened = match track {
-                Some(track) => {
-                    Opened::Track(track.trace_with(self.name, self.site.category_name(), fields))
-                }
-                None => Opened::Thread(LooseSpan::from(on.begin(fields.said()))),
-            };
-            said.map(|()| opened)
-        })
+        let say = |fields: &mut Fields| self.say(py, fields, args, kwargs);
+        Opened::begin(py, on, self.site, self.track.as_ref(), self.site.name(), say)
     }
 
     fn say(
@@ -142,6 +125,12 @@ impl Traced {
         }
         say_args(shown.as_any(), fields)
     }
+}
+
+/// What is not recorded of a call's arguments: the object of a method is none to its caller.
+pub(crate) fn skipped(mut chosen: Vec<String>) -> Vec<String> {
+    chosen.extend(["self".to_owned(), "cls".to_owned()]);
+    chosen
 }
 
 fn is_a(object: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
@@ -324,9 +313,7 @@ pub(crate) fn trace_func_args(
 ) -> PyResult<Py<PyAny>> {
     let track = track.map(|track| track.get().0.clone());
     let category = Name::new(category).as_str();
-    // The object of a method is not an argument to its caller.
-    let skipped = skip.unwrap_or_default().into_iter().chain(["self".to_owned(), "cls".to_owned()]);
-    let skipped = Some(skipped.collect());
+    let skipped = Some(skipped(skip.unwrap_or_default()));
     decorator_or_decorated(
         function,
         py,

@@ -4,19 +4,19 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use novatrace::{
-    CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, Limits, NormalTrack, Overlap,
-    Seconds,
+    Complete, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack, Open,
+    Overlap, Seconds,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
+use crate::choices;
 use crate::error::{OrRaise, value_error};
 use crate::flow::{Flow, flow_numbers};
-use crate::value::{Described, Reader, any_text, text};
+use crate::value::{Described, Reader, any_text, limits, text};
 
 /// A trace, as all its objects in Python share it.
 pub(crate) struct Shared {
@@ -35,9 +35,7 @@ impl Shared {
         builder: novatrace::TraceBuilder,
         list_max_size: usize,
     ) -> PyResult<Arc<Self>> {
-        // How much of a container is shown is told by the reader of values.
-        let limits = Limits { items: usize::MAX, ..Limits::default() };
-        let trace = py.detach(|| builder.limits(limits).create(&path)).or_raise(py)?;
+        let trace = py.detach(|| builder.limits(limits()).create(&path)).or_raise(py)?;
         let shared = Arc::new(Self { trace, path, list_max_size: AtomicUsize::new(list_max_size) });
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|trace| trace.strong_count() > 0);
@@ -45,7 +43,7 @@ impl Shared {
         Ok(shared)
     }
 
-    pub(crate) fn reader(&self) -> Reader {
+    fn reader(&self) -> Reader {
         Reader::new(self.list_max_size.load(Ordering::Relaxed))
     }
 
@@ -137,7 +135,31 @@ pub(crate) struct Details<'a, 'py> {
     pub(crate) kwargs: Option<&'a Bound<'py, PyDict>>,
 }
 
-/// The event with all that.
+/// Records the event with all that.
+pub(crate) fn emit(
+    py: Python<'_>,
+    event: Event<'_, Complete, ()>,
+    details: &Details<'_, '_>,
+    shared: &Shared,
+) -> PyResult<()> {
+    let reader = shared.reader();
+    detailed(event, details, shared, &reader)?.emit().or_raise(py)?;
+    reader.finish()
+}
+
+/// Begins the slice with all that.
+pub(crate) fn begin(
+    py: Python<'_>,
+    event: Event<'_, Open, ()>,
+    details: &Details<'_, '_>,
+    shared: &Shared,
+) -> PyResult<novatrace::OpenSlice> {
+    let reader = shared.reader();
+    let slice = detailed(event, details, shared, &reader)?.begin().or_raise(py)?;
+    reader.finish()?;
+    Ok(slice)
+}
+
 fn detailed<'e, S>(
     mut event: Event<'e, S, ()>,
     details: &Details<'_, '_>,
@@ -186,12 +208,8 @@ impl TraceGenerator {
         flush_interval: Option<f64>,
     ) -> PyResult<Self> {
         let mut builder = novatrace::TraceGenerator::builder();
-        for (key, value) in attributes.into_iter().flatten() {
-            let key = any_text(&key)?;
-            builder = match value.extract::<i64>() {
-                Ok(number) => builder.attribute(&text(&key), number),
-                Err(_) => builder.attribute(&text(&key), &*text(&any_text(&value)?)),
-            };
+        for (key, value) in choices::attributes(attributes)? {
+            builder = builder.attribute(&key, value);
         }
         if let Some(window) = window {
             builder = builder.window(window);
@@ -206,9 +224,8 @@ impl TraceGenerator {
         });
         builder = builder.default_category(default_category);
         if let Some(seconds) = flush_interval {
-            let interval = Duration::try_from_secs_f64(seconds)
-                .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
-            builder = builder.batch(1 << 14, 256 << 10, interval);
+            let (packets, bytes, time) = choices::batch(py, seconds)?;
+            builder = builder.batch(packets, bytes, time);
         }
         Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
     }
@@ -428,9 +445,7 @@ impl Track {
     ) -> PyResult<()> {
         let name = any_text(name)?;
         let name = text(&name);
-        let reader = self.shared.reader();
         let details = Details { category, flow, flow_end, args, kwargs };
-        let shared = &*self.shared;
         let event = match (When::of(start, "start")?, When::of(length, "length")?) {
             (When::Ns(start), When::Ns(length)) => self.track.duration(start, length, &*name),
             (When::Seconds(start), When::Seconds(length)) => {
@@ -438,8 +453,7 @@ impl Track {
             }
             _ => return Err(mixed()),
         };
-        detailed(event, &details, shared, &reader)?.emit().or_raise(py)?;
-        reader.finish()
+        emit(py, event, &details, &self.shared)
     }
 
     #[pyo3(signature = (time, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
@@ -457,15 +471,12 @@ impl Track {
     ) -> PyResult<()> {
         let name = any_text(name)?;
         let name = text(&name);
-        let reader = self.shared.reader();
         let details = Details { category, flow, flow_end, args, kwargs };
-        let shared = &*self.shared;
         let event = match When::of(time, "time")? {
             When::Ns(time) => self.track.instant(time, &*name),
             When::Seconds(time) => self.track.instant(Seconds(time), &*name),
         };
-        detailed(event, &details, shared, &reader)?.emit().or_raise(py)?;
-        reader.finish()
+        emit(py, event, &details, &self.shared)
     }
 
     #[pyo3(signature = (start, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
@@ -483,15 +494,12 @@ impl Track {
     ) -> PyResult<OpenSlice> {
         let name = any_text(name)?;
         let name = text(&name);
-        let reader = self.shared.reader();
         let details = Details { category, flow, flow_end, args, kwargs };
-        let shared = &*self.shared;
         let event = match When::of(start, "start")? {
             When::Ns(start) => self.track.slice(start, &*name),
             When::Seconds(start) => self.track.slice(Seconds(start), &*name),
         };
-        let slice = detailed(event, &details, shared, &reader)?.begin().or_raise(py)?;
-        reader.finish()?;
+        let slice = begin(py, event, &details, &self.shared)?;
         Ok(OpenSlice(Mutex::new(Some(slice)), Arc::clone(&self.shared)))
     }
 

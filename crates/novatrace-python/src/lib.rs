@@ -4,6 +4,7 @@
 //! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`.
 
 mod arrays;
+mod choices;
 mod command;
 mod error;
 mod fast;

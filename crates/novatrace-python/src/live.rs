@@ -5,21 +5,21 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn};
-use novatrace::{Limits, LiveTrack, Name, Overflow, TrackSpan};
+use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn, flow_of};
+use novatrace::{LiveTrack, Name, Overflow, TrackSpan};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
+use crate::choices;
 use crate::error::{OrRaise, state_error, value_error};
 use crate::flow::{Flow, flow_numbers};
 use crate::frame::Place;
 use crate::function::Traced;
 use crate::generator::counter_value;
 use crate::task;
-use crate::value::{LIST_MAX_SIZE, Reader, any_text, text};
+use crate::value::{LIST_MAX_SIZE, Reader, any_text, limits, text};
 
 /// The session that records, and where it was opened. Kept here, so that a program that does not keep what
 /// `open` answers records all the same, to its end.
@@ -65,17 +65,12 @@ pub(crate) fn open(
             return Err(value_error(py, message));
         }
     });
-    for (key, value) in attributes.into_iter().flatten() {
-        let key = any_text(&key)?;
-        builder = match value.extract::<i64>() {
-            Ok(number) => builder.attribute(&text(&key), number),
-            Err(_) => builder.attribute(&text(&key), &*text(&any_text(&value)?)),
-        };
+    for (key, value) in choices::attributes(attributes)? {
+        builder = builder.attribute(&key, value);
     }
     if let Some(seconds) = flush_interval {
-        let interval = Duration::try_from_secs_f64(seconds)
-            .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
-        builder = builder.batch(1 << 14, 256 << 10, interval);
+        let (packets, bytes, time) = choices::batch(py, seconds)?;
+        builder = builder.batch(packets, bytes, time);
     }
     let name = match process_name {
         Some(name) => name.to_owned(),
@@ -244,7 +239,7 @@ thread_local! {
 }
 
 /// Lends this thread's buffer of fields, so that nothing is allocated for an event.
-pub(crate) fn with_fields<T>(work: impl FnOnce(&mut Fields) -> T) -> T {
+fn with_fields<T>(work: impl FnOnce(&mut Fields) -> T) -> T {
     let mut fields = FIELDS.try_with(Cell::take).unwrap_or_default();
     fields.clear();
     let answer = work(&mut fields);
@@ -310,8 +305,8 @@ impl Said {
 
     pub(crate) fn say(&self, py: Python<'_>, fields: &mut Fields) -> PyResult<()> {
         if let Some(flows) = &self.flows {
-            flows.through.iter().for_each(|&number| fields.flow(live_flow(number)));
-            flows.ends.iter().for_each(|&number| fields.flow_end(live_flow(number)));
+            flows.through.iter().for_each(|&number| fields.flow(flow_of(number)));
+            flows.ends.iter().for_each(|&number| fields.flow_end(flow_of(number)));
         }
         if let Some(args) = &self.args {
             say_args(args.bind(py).as_any(), fields)?;
@@ -320,16 +315,11 @@ impl Said {
     }
 }
 
-pub(crate) fn live_flow(number: u64) -> novatrace::FlowId {
-    novatrace::__macro_support::flow_of(number)
-}
-
 /// Every entry of a mapping as an argument.
 pub(crate) fn say_args(args: &Bound<'_, PyAny>, fields: &mut Fields) -> PyResult<()> {
     let reader = Reader::new(LIST_MAX_SIZE);
-    let limits = Limits { items: usize::MAX, ..Limits::default() };
     // What a value's reading says is in the value's place already.
-    drop(fields.all(reader.value(args), limits));
+    drop(fields.all(reader.value(args), limits()));
     reader.finish()
 }
 
@@ -342,8 +332,14 @@ pub(crate) enum Opened {
     Track(#[expect(dead_code, reason = "ends when dropped")] TrackSpan),
 }
 
+/// The row that an event goes to: the track, or the task's; the thread's own if `None`.
+fn row(py: Python<'_>, track: Option<&LiveTrack>) -> Option<LiveTrack> {
+    track.cloned().or_else(|| task::row(py))
+}
+
 impl Opened {
-    /// Begins a span on the track, or the task's, or the thread's.
+    /// Begins a span on the track, or the task's, or the thread's. It is called `name`, also if its call
+    /// site is.
     pub(crate) fn begin(
         py: Python<'_>,
         on: SiteOn,
@@ -353,14 +349,16 @@ impl Opened {
         say: impl FnOnce(&mut Fields) -> PyResult<()>,
     ) -> PyResult<Self> {
         name_thread(py);
-        let row = if track.is_some() { None } else { task::row(py) };
+        let row = row(py, track);
         with_fields(|fields| {
-            if let Some(track) = track.or(row.as_ref()) {
+            if let Some(track) = row {
                 let said = say(fields);
                 let span = track.trace_with(name, site.category_name(), fields);
                 said.map(|()| Self::Track(span))
             } else {
-                fields.name(name);
+                if site.name().is_empty() {
+                    fields.name(name);
+                }
                 let said = say(fields);
                 let span = on.begin(fields.said()).into();
                 said.map(|()| Self::Thread(span))
@@ -375,7 +373,7 @@ impl Opened {
     }
 }
 
-/// A span: a context manager, and a decorator.
+/// A span: a context manager (`__enter__` and `__exit__` are in `fast.rs`), and a decorator.
 #[pyclass(module = "novatrace", freelist = 32)]
 pub(crate) struct Span {
     name: Py<PyString>,
@@ -387,24 +385,7 @@ pub(crate) struct Span {
 
 #[pymethods]
 impl Span {
-    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, Self>> {
-        slf.try_borrow_mut()?.enter(slf.py())?;
-        Ok(slf)
-    }
-
-    #[pyo3(signature = (kind, error, traceback, /))]
-    fn __exit__(
-        &mut self,
-        kind: &Bound<'_, PyAny>,
-        error: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> bool {
-        let _ = (kind, error, traceback);
-        self.opened.end();
-        false
-    }
-
-    /// Decorates a function: each call is a span of this name, category and arguments.
+    /// Decorates a function: each call is a span of this name and category.
     fn __call__(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let name = Some(text(self.name.bind(py)).into_owned());
         Traced::wrap(function, name, self.site.category(), self.track.clone(), None, false)
@@ -490,9 +471,9 @@ pub(crate) fn record_instant(
 ) -> PyResult<()> {
     let Some(on) = site.on() else { return Ok(()) };
     name_thread(py);
-    let row = if track.is_some() { None } else { task::row(py) };
+    let row = row(py, track);
     with_fields(|fields| {
-        if let Some(track) = track.or(row.as_ref()) {
+        if let Some(track) = row {
             let said = say(fields);
             track.instant_with(name, site.category_name(), fields);
             said
@@ -583,7 +564,7 @@ pub(crate) fn is_recording() -> bool {
     DEFAULT_SITE.on().is_some()
 }
 
-/// A value over time.
+/// A value over time; `set` and `add` are in `fast.rs`.
 #[pyclass(frozen, name = "Counter", module = "novatrace")]
 pub(crate) struct PyCounter {
     counter: &'static novatrace::Counter,
@@ -602,22 +583,22 @@ impl PyCounter {
         self.counter.value()
     }
 
-    #[pyo3(signature = (value, /))]
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("<novatrace.Counter {:?}>", text(self.name.bind(py)))
+    }
+}
+
+impl PyCounter {
     pub(crate) fn set(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         name_thread(py);
         self.counter.set(counter_value(value)?);
         Ok(())
     }
 
-    #[pyo3(signature = (value, /))]
     pub(crate) fn add(&self, py: Python<'_>, value: &Bound<'_, PyAny>) -> PyResult<()> {
         name_thread(py);
         self.counter.add(counter_value(value)?);
         Ok(())
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> String {
-        format!("<novatrace.Counter {:?}>", text(self.name.bind(py)))
     }
 }
 

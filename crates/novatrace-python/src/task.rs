@@ -1,33 +1,23 @@
 //! Tasks of `asyncio`: each has a row of its own while it runs, from a pool, since tasks take turns on
 //! their thread. Belongs here: which task runs, and which row it has. Does not: spans.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
+use novatrace::__macro_support::TaskRow;
 use novatrace::LiveTrack;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
 
-/// The rows that tasks have, by the task's address, and those that are free, the lowest first.
-struct Pool {
-    of_tasks: HashMap<usize, usize>,
-    tracks: Vec<LiveTrack>,
-    free: BinaryHeap<Reverse<usize>>,
-}
+/// The rows that tasks have, by the task's address.
+static ROWS: Mutex<Option<HashMap<usize, TaskRow>>> = Mutex::new(None);
 
-static POOL: Mutex<Option<Pool>> = Mutex::new(None);
-
-fn with_pool<T>(work: impl FnOnce(&mut Pool) -> T) -> T {
-    let mut pool: MutexGuard<'_, _> = POOL.lock().unwrap_or_else(PoisonError::into_inner);
-    work(pool.get_or_insert_with(|| Pool {
-        of_tasks: HashMap::new(),
-        tracks: Vec::new(),
-        free: BinaryHeap::new(),
-    }))
+fn with_rows<T>(work: impl FnOnce(&mut HashMap<usize, TaskRow>) -> T) -> T {
+    let mut rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
+    work(rows.get_or_insert_with(HashMap::new))
 }
 
 struct Asyncio {
@@ -90,30 +80,19 @@ pub(crate) fn row(py: Python<'_>) -> Option<LiveTrack> {
     let asyncio = Asyncio::get(py).ok()?;
     let task = running(py, asyncio).ok().flatten()?;
     let address = task.as_ptr().addr();
-    let known = with_pool(|pool| Some(pool.tracks[*pool.of_tasks.get(&address)?].clone()));
+    let known = with_rows(|rows| rows.get(&address).map(|row| row.track().clone()));
     if known.is_some() {
         return known;
     }
     task.call_method1(intern!(py, "add_done_callback"), (asyncio.release.bind(py),)).ok()?;
-    Some(with_pool(|pool| {
-        let index = pool.free.pop().map_or_else(
-            || {
-                pool.tracks.push(novatrace::track(&format!("task {}", pool.tracks.len() + 1)));
-                pool.tracks.len() - 1
-            },
-            |Reverse(index)| index,
-        );
-        pool.of_tasks.insert(address, index);
-        pool.tracks[index].clone()
-    }))
+    let row = TaskRow::take();
+    let track = row.track().clone();
+    with_rows(|rows| rows.insert(address, row));
+    Some(track)
 }
 
 /// The task is over, and its row free.
 #[pyfunction]
 fn _release_row(task: &Bound<'_, PyAny>) {
-    with_pool(|pool| {
-        if let Some(index) = pool.of_tasks.remove(&task.as_ptr().addr()) {
-            pool.free.push(Reverse(index));
-        }
-    });
+    with_rows(|rows| rows.remove(&task.as_ptr().addr()));
 }

@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ffi::c_char;
 
+use novatrace::Limits;
 use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -19,6 +20,11 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 /// Items of a container that are shown, unless another number is chosen.
 pub(crate) const LIST_MAX_SIZE: usize = 256;
+/// Limits for what takes the values: how much is shown of them is told by their reader.
+pub(crate) fn limits() -> Limits {
+    Limits { items: usize::MAX, ..Limits::default() }
+}
+
 /// Values of one event that are shown; a list of lists of lists has many.
 const MOST_VALUES: usize = 1 << 18;
 

@@ -41,8 +41,8 @@ class _BaseTraceGenerator:
 
     def _track_open(self, uuid, ts, annotation, kwargs=None, flow=(), caller=None, category_list=None):
         """The begin of a slice; `caller` is `(file, line, function)`."""
-        return _made(self._packets.begin(
-            uuid, ts, annotation, kwargs, flow, caller, category_list, self.list_max_size
+        return _made(self._packets.named(
+            False, uuid, ts, annotation, kwargs, flow, caller, category_list, self.list_max_size
         ))
 
     def _track_close(self, uuid, ts, flow=()):
@@ -51,8 +51,8 @@ class _BaseTraceGenerator:
 
     def _track_instant(self, uuid, ts, annotation, kwargs=None, flow=(), caller=None, category_list=None):
         """An instant; `caller` is `(file, line, function)`."""
-        return _made(self._packets.instant(
-            uuid, ts, annotation, kwargs, flow, caller, category_list, self.list_max_size
+        return _made(self._packets.named(
+            True, uuid, ts, annotation, kwargs, flow, caller, category_list, self.list_max_size
         ))
 
     def _track_count(self, uuid, ts, value, category_list=None):

@@ -118,13 +118,7 @@ class TraceGenerator:
         key = (die, cluster)
         group = self.tgen_cluster.get(key)
         if group is None:
-            if die is None:
-                name = "Global"
-            elif cluster is None:
-                name = f"Die:{die}, Global"
-            else:
-                name = f"Die:{die}, Cluster:{cluster}"
-            group = self.tgen_cluster[key] = self._create_group(name)
+            group = self.tgen_cluster[key] = self._create_group(self._trace.cluster(die, cluster).name)
         return group
 
     def _create_group(self, process_name, track_name=None):

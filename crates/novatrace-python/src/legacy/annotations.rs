@@ -3,8 +3,10 @@
 
 use std::fmt;
 
-use novatrace_core::{Annotations, Limits, Scalar, Shape, Text};
+use novatrace_core::{Annotations, Scalar, Shape, Text};
 use serde::ser::{Impossible, Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::value::limits;
 
 /// Where a value goes.
 pub(super) enum Place<'p, 'a> {
@@ -12,11 +14,6 @@ pub(super) enum Place<'p, 'a> {
     Event(&'p mut Vec<u8>),
     /// The value becomes an item of a container, or an argument, of that name.
     Within(&'p mut Annotations<'a>, &'p str),
-}
-
-/// How many items are shown is told by the reader of values.
-fn limits() -> Limits {
-    Limits { items: usize::MAX, ..Limits::default() }
 }
 
 impl<'p> Place<'p, '_> {

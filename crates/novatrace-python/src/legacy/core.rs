@@ -13,7 +13,7 @@ use novatrace_core::schema::{trace, trace_packet};
 use novatrace_core::{
     CounterDescriptor, EventBody, EventType, ExplicitTrack, Kind, MAX_TIMESTAMP_NS,
     ProcessDescriptor, Scalar, Sequence, SequenceId, SourceLocation, Symbols, Text, Timestamps,
-    TrackDescriptor, TrackKind, TrackUuid,
+    TrackDescriptor, TrackKind, TrackUuid, bytes_field,
 };
 use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
@@ -36,18 +36,6 @@ fn sequence() -> Sequence {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Appends a field that holds bytes.
-fn bytes_field(out: &mut Vec<u8>, field: u32, bytes: &[u8]) {
-    for mut value in [u64::from(field) << 3 | 2, bytes.len() as u64] {
-        while value >= 0x80 {
-            out.push(value.to_le_bytes()[0] | 0x80);
-            value >>= 7;
-        }
-        out.push(value.to_le_bytes()[0]);
-    }
-    out.extend_from_slice(bytes);
 }
 
 /// What is in the fields of that number.
@@ -313,28 +301,6 @@ impl LegacyPackets {
         lock(&self.0).sequence.descriptor(&mut packet, descriptor);
         LegacyPacket::one(&packet)
     }
-
-    #[expect(clippy::too_many_arguments, reason = "the old call")]
-    fn named<'py>(
-        &self,
-        kind: EventType,
-        uuid: u64,
-        ts: &Bound<'py, PyAny>,
-        annotation: &Bound<'py, PyAny>,
-        kwargs: Option<&Bound<'py, PyAny>>,
-        flow: Option<&Bound<'py, PyAny>>,
-        caller: Option<(Bound<'py, PyAny>, u32, Bound<'py, PyAny>)>,
-        category_list: Option<&Bound<'py, PyAny>>,
-        list_max_size: usize,
-    ) -> PyResult<LegacyPacket> {
-        let mut said = Said::new(uuid, ts)?.categories(category_list)?.flows(flow)?;
-        said.name = Some(any_text(annotation)?);
-        said.arguments = arguments(kwargs, list_max_size)?;
-        if let Some((file, line, function)) = caller {
-            said.caller = Some((any_text(&file)?, line, any_text(&function)?));
-        }
-        Ok(said.packet(kind, &self.0))
-    }
 }
 
 #[pymethods]
@@ -390,9 +356,11 @@ impl LegacyPackets {
         }))
     }
 
+    /// An instant, or the begin of a slice.
     #[expect(clippy::too_many_arguments, reason = "the old call")]
-    fn begin<'py>(
+    fn named<'py>(
         &self,
+        is_instant: bool,
         uuid: u64,
         ts: &Bound<'py, PyAny>,
         annotation: &Bound<'py, PyAny>,
@@ -402,24 +370,14 @@ impl LegacyPackets {
         category_list: Option<&Bound<'py, PyAny>>,
         list_max_size: usize,
     ) -> PyResult<LegacyPacket> {
-        let kind = EventType::SliceBegin;
-        self.named(kind, uuid, ts, annotation, kwargs, flow, caller, category_list, list_max_size)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the old call")]
-    fn instant<'py>(
-        &self,
-        uuid: u64,
-        ts: &Bound<'py, PyAny>,
-        annotation: &Bound<'py, PyAny>,
-        kwargs: Option<&Bound<'py, PyAny>>,
-        flow: Option<&Bound<'py, PyAny>>,
-        caller: Option<(Bound<'py, PyAny>, u32, Bound<'py, PyAny>)>,
-        category_list: Option<&Bound<'py, PyAny>>,
-        list_max_size: usize,
-    ) -> PyResult<LegacyPacket> {
-        let kind = EventType::Instant;
-        self.named(kind, uuid, ts, annotation, kwargs, flow, caller, category_list, list_max_size)
+        let kind = if is_instant { EventType::Instant } else { EventType::SliceBegin };
+        let mut said = Said::new(uuid, ts)?.categories(category_list)?.flows(flow)?;
+        said.name = Some(any_text(annotation)?);
+        said.arguments = arguments(kwargs, list_max_size)?;
+        if let Some((file, line, function)) = caller {
+            said.caller = Some((any_text(&file)?, line, any_text(&function)?));
+        }
+        Ok(said.packet(kind, &self.0))
     }
 
     fn end<'py>(

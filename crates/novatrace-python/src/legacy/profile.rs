@@ -1,6 +1,6 @@
 //! `_profile`: spans that hand out flow ids and say where they come from.
 
-use novatrace::__macro_support::{CallSite, Fields};
+use novatrace::__macro_support::{CallSite, Fields, flow_of};
 use novatrace::{LiveTrack, Name};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,9 +9,9 @@ use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 use crate::error::state_error;
 use crate::flow::flow_numbers;
 use crate::frame::Place;
-use crate::function::{Decorate, function_name};
+use crate::function::{Decorate, function_name, skipped};
 use crate::generator::counter_value;
-use crate::live::{Opened, PyLiveTrack, live_flow, name_thread, record_instant, say_args, site};
+use crate::live::{Opened, PyLiveTrack, name_thread, record_instant, say_args, site};
 use crate::value::{any_text, text};
 
 /// `_trace`
@@ -101,7 +101,7 @@ impl LegacySpan {
                 if let Some(place) = place.as_ref().or(caller.as_ref()) {
                     place.say(py, fields);
                 }
-                incoming.iter().chain(&flows).for_each(|&flow| fields.flow(live_flow(flow)));
+                incoming.iter().chain(&flows).for_each(|&flow| fields.flow(flow_of(flow)));
                 if args.is_none() && kwargs.is_none() {
                     return Ok(());
                 }
@@ -173,7 +173,7 @@ pub(crate) fn legacy_instant(
         if let Some(place) = Place::of_callers_caller(py) {
             place.say(py, fields);
         }
-        incoming.iter().chain(&flows).for_each(|&flow| fields.flow(live_flow(flow)));
+        incoming.iter().chain(&flows).for_each(|&flow| fields.flow(flow_of(flow)));
         match description {
             Some(description) => say_args(description, fields),
             None => Ok(()),
@@ -199,7 +199,7 @@ pub(crate) fn legacy_trace_func(
         name: Some(name),
         category: Name::new("default").as_str(),
         track: track.map(|track| track.get().0.clone()),
-        skipped: with_args.then(|| vec!["self".to_owned(), "cls".to_owned()]),
+        skipped: with_args.then(|| skipped(Vec::new())),
         with_place: true,
     };
     decorate.decorate(function)

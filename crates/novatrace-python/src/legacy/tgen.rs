@@ -1,12 +1,12 @@
 //! `_tgen`: tracks with times in seconds.
 
-use novatrace::{Event, Seconds};
+use novatrace::Seconds;
 use pyo3::prelude::*;
 
 use crate::error::OrRaise;
 use crate::flow::flow_numbers;
-use crate::generator::{PyCounterTrack, Shared, Track, counter_value, texts};
-use crate::value::{Described, Reader, any_text, text};
+use crate::generator::{Details, PyCounterTrack, Track, begin, counter_value, emit};
+use crate::value::{any_text, text};
 
 /// The base of `NormalTrack`.
 #[pyclass(subclass, frozen, module = "novatrace", name = "_LegacyTrack")]
@@ -25,31 +25,19 @@ fn seconds(object: &Bound<'_, PyAny>) -> PyResult<Seconds> {
     object.extract().map(Seconds)
 }
 
-/// What the old calls say of an event beside its name.
-struct Details<'a, 'py> {
+/// What an event says beside its name, as the old calls give it.
+fn details<'a, 'py>(
     kwargs: Option<&'a Bound<'py, PyAny>>,
     flow: Option<&'a Bound<'py, PyAny>>,
     categories: Option<&'a Bound<'py, PyAny>>,
-}
-
-fn detailed<'e, S>(
-    mut event: Event<'e, S, ()>,
-    details: &Details<'_, '_>,
-    shared: &Shared,
-    reader: &Reader,
-) -> PyResult<Event<'e, S, ()>> {
-    if let Some(kwargs) = given(details.kwargs) {
-        event = event.args(Described(reader.value(kwargs)));
+) -> Details<'a, 'py> {
+    Details {
+        category: given(categories),
+        flow: given(flow),
+        flow_end: None,
+        args: given(kwargs),
+        kwargs: None,
     }
-    if let Some(categories) = given(details.categories) {
-        for category in &texts(categories)? {
-            event = event.categories([&*text(category)]);
-        }
-    }
-    if let Some(flow) = given(details.flow) {
-        event = event.flows(flow_numbers(flow)?.into_iter().map(|flow| shared.flow(flow)));
-    }
-    Ok(event)
 }
 
 impl LegacyTrack {
@@ -68,12 +56,8 @@ impl LegacyTrack {
         let Track { shared, track } = self.track.get();
         let name = any_text(annotation)?;
         let name = text(&name);
-        let reader = shared.reader();
-        let details = Details { kwargs, flow, categories };
         let event = track.duration(seconds(ts)?, seconds(dur)?, &*name);
-        let event = detailed(event, &details, shared, &reader)?;
-        event.emit().or_raise(py)?;
-        reader.finish()
+        emit(py, event, &details(kwargs, flow, categories), shared)
     }
 }
 
@@ -117,12 +101,8 @@ impl LegacyTrack {
         let Track { shared, track } = slf.get().track.get();
         let name = any_text(annotation)?;
         let name = text(&name);
-        let reader = shared.reader();
-        let details = Details { kwargs, flow, categories: category_list };
         let event = track.instant(seconds(ts)?, &*name);
-        let event = detailed(event, &details, shared, &reader)?;
-        event.emit().or_raise(py)?;
-        reader.finish()?;
+        emit(py, event, &details(kwargs, flow, category_list), shared)?;
         Ok(slf)
     }
 
@@ -139,13 +119,9 @@ impl LegacyTrack {
         let Track { shared, track } = slf.get().track.get();
         let name = any_text(annotation)?;
         let name = text(&name);
-        let reader = shared.reader();
-        let details = Details { kwargs, flow, categories: category_list };
         let event = track.slice(seconds(ts)?, &*name);
-        let event = detailed(event, &details, shared, &reader)?;
         // It is ended by the track.
-        let _ = event.begin().or_raise(py)?;
-        reader.finish()?;
+        let _ = begin(py, event, &details(kwargs, flow, category_list), shared)?;
         Ok(slf)
     }
 

@@ -26,5 +26,5 @@ pub use session::{Overflow, Report, Session, SessionBuilder, open};
 pub use site::{CallSite, LazyName, SiteOn};
 pub(crate) use site::{SiteNames, site_names_from};
 pub use span::{LooseSpan, SpanGuard, name_thread};
-pub use task::{InSpan, InSpanExt, Place, Running, Task, never};
+pub use task::{InSpan, InSpanExt, Place, Running, Task, TaskRow, never};
 pub use track::{LiveTrack, TrackSpan, track};

@@ -121,6 +121,13 @@ impl CallSite {
             .or_insert_with(|| Box::leak(Box::new(Self::new(name, category))))
     }
 
+    /// The name; empty if each event brings its own.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The category.
     #[doc(hidden)]
     #[must_use]

@@ -64,6 +64,25 @@ impl Row {
     }
 }
 
+/// A row of the pool, for tasks of other languages: taken until it is dropped.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct TaskRow(Arc<Row>);
+
+impl TaskRow {
+    /// The lowest row that is free. No span of this library's is inside what is drawn there.
+    #[must_use]
+    pub fn take() -> Self {
+        Self(Row::take(0))
+    }
+
+    /// The track.
+    #[must_use]
+    pub fn track(&self) -> &LiveTrack {
+        &self.0.track
+    }
+}
+
 impl Drop for Row {
     fn drop(&mut self) {
         Pool::lock().free.push(Reverse(self.index));

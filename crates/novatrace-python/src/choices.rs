@@ -1,0 +1,32 @@
+//! Choices that sessions and generators have in common, as Python gives them.
+
+use std::time::Duration;
+
+use novatrace::Attribute;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::error::value_error;
+use crate::value::{any_text, text};
+
+/// Facts about the trace: whole numbers, and of everything else its text.
+pub(crate) fn attributes(
+    attributes: Option<&Bound<'_, PyDict>>,
+) -> PyResult<Vec<(String, Attribute)>> {
+    let attributes = attributes.into_iter().flatten().map(|(key, value)| {
+        let key = text(&any_text(&key)?).into_owned();
+        let value = match value.extract::<i64>() {
+            Ok(number) => Attribute::Int(number),
+            Err(_) => Attribute::Text(text(&any_text(&value)?).into_owned()),
+        };
+        Ok((key, value))
+    });
+    attributes.collect()
+}
+
+/// When a batch goes to the file: of the usual size, or after so many seconds.
+pub(crate) fn batch(py: Python<'_>, seconds: f64) -> PyResult<(usize, usize, Duration)> {
+    let time = Duration::try_from_secs_f64(seconds)
+        .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
+    Ok((1 << 14, 256 << 10, time))
+}
