@@ -508,7 +508,9 @@ fn random_timelines_read_back_as_they_were_recorded() {
 fn timelines_that_nest_and_come_within_the_window_take_no_lane() {
     let oracle = oracle_or_skip!();
     for_all(6, orderly_plan(), |plan| {
-        assert_eq!(check_plan(&oracle, plan).lanes, 0);
+        let Plan { window, threads, is_crowded, .. } = plan;
+        let lanes = check_plan(&oracle, plan).lanes;
+        assert_eq!(lanes, 0, "{threads} threads, window {window}, crowded: {is_crowded}");
     });
 }
 
