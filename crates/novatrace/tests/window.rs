@@ -2,8 +2,12 @@
 
 mod batches;
 
+use std::io;
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
 use batches::Memory;
-use novatrace::{TraceBuilder, TraceGenerator};
+use novatrace::{Sink, TraceBuilder, TraceGenerator};
 
 fn lanes(builder: TraceBuilder, record: impl FnOnce(&TraceGenerator)) -> u64 {
     let trace = builder.sink(Memory::default()).expect("a trace");
@@ -51,4 +55,38 @@ fn long_events_and_wide_windows_are_counted_in_events_as_far_as_memory_goes() {
         });
         assert_eq!(found, 0, "window {window}");
     }
+}
+
+/// Takes nothing until its gate is open.
+#[derive(Debug)]
+struct Gated(Receiver<()>);
+
+impl Sink for Gated {
+    fn write(&mut self, _: &[u8]) -> io::Result<()> {
+        // Once it is open, nobody sends any more.
+        let _ = self.0.recv();
+        Ok(())
+    }
+}
+
+#[test]
+fn what_came_before_a_thread_began_does_not_count_between_its_events() {
+    let (gate, closed) = mpsc::channel();
+    let builder = TraceGenerator::builder().window(10).batch(1, 1, Duration::from_millis(1));
+    let trace = builder.sink(Gated(closed)).expect("a trace");
+    // The worker waits with the header, so that it sees all of this at once.
+    let (before, track) = (trace.group("g").track("before"), trace.group("g").track("t"));
+    for _ in 0..1_000 {
+        before.instant(10, "before").emit().expect("open");
+    }
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Earlier than all of those, later, and around both.
+            for (start, length) in [(0, 5), (20, 5), (0, 30)] {
+                track.duration(start, length, "slice").emit().expect("open");
+            }
+        });
+    });
+    drop(gate);
+    assert_eq!(trace.finish().expect("it takes all").lanes, 0);
 }

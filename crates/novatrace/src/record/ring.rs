@@ -18,7 +18,7 @@
 use std::cell::{Cell, UnsafeCell};
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use super::memory::Words;
@@ -408,6 +408,12 @@ impl Ring {
         self.owner.0.released.store(true, Ordering::Release);
     }
 
+    /// Words published so far, if some of them have not been taken: for other threads.
+    pub(crate) fn waiting_until(&self) -> Option<u64> {
+        let tail = self.owner.0.tail.load(Ordering::Acquire);
+        (tail != self.worker.0.head.load(Ordering::Relaxed)).then_some(tail)
+    }
+
     /// Whether the trace is finished.
     pub(crate) fn is_closed(&self) -> bool {
         self.closing.0.is_closed.load(Ordering::Relaxed)
@@ -436,6 +442,16 @@ impl Drain {
     /// Whether nothing is published that has not been taken or refused.
     pub(crate) fn is_empty(&self) -> bool {
         self.published() == self.0.worker.0.head.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the end of `ring`.
+    pub(crate) fn is_of(&self, ring: &Arc<Ring>) -> bool {
+        Arc::ptr_eq(&self.0, ring)
+    }
+
+    /// The ring, without keeping it.
+    pub(crate) fn ring(&self) -> Weak<Ring> {
+        Arc::downgrade(&self.0)
     }
 
     /// Whether the owner is gone.

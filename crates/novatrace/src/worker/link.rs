@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -67,8 +67,7 @@ pub(crate) struct Link {
     rows: Rows,
     open_slices: Mutex<OpenSliceTable>,
     last_open_id: AtomicU64,
-    /// Made, and not yet taken over by the worker.
-    rings: Mutex<Vec<Drain>>,
+    rings: Mutex<GeneratorRings>,
     /// The same of live threads.
     threads: Mutex<Vec<NewThread>>,
     /// Ends of live rows' spans that found no room in their threads' rings: no more than there are begins.
@@ -326,9 +325,9 @@ impl Link {
         self.rings_made.load(Ordering::Acquire)
     }
 
-    /// Takes over the rings that were made since it was asked last.
-    pub(crate) fn new_rings(&self, rings: &mut Vec<Drain>) {
-        rings.append(&mut self.rings.lock().unwrap_or_else(PoisonError::into_inner));
+    /// The rings that were made since it was asked last, in that order.
+    pub(crate) fn new_rings(&self) -> Vec<NewRing> {
+        std::mem::take(&mut self.rings.lock().unwrap_or_else(PoisonError::into_inner).new)
     }
 
     /// [`new_rings`](Self::new_rings) of live threads.
@@ -376,6 +375,39 @@ impl Link {
     }
 }
 
+/// The ring of a thread that had none.
+#[derive(Debug)]
+pub(crate) struct NewRing {
+    pub(crate) drain: Drain,
+    /// What others had published when it was made, in words, unless it was taken: all that was called
+    /// before the thread's first call is among it.
+    pub(crate) before: Vec<(Arc<Ring>, u64)>,
+}
+
+/// The rings of threads that use a generator.
+#[derive(Debug, Default)]
+struct GeneratorRings {
+    /// Not yet taken over by the worker.
+    new: Vec<NewRing>,
+    /// Those of threads that may have records to be taken.
+    all: Vec<Weak<Ring>>,
+}
+
+impl GeneratorRings {
+    fn add(&mut self, drain: Drain) {
+        let mut before = vec![];
+        self.all.retain(|ring| {
+            let ring = ring.upgrade();
+            before.extend(
+                ring.iter().filter_map(|ring| Some((Arc::clone(ring), ring.waiting_until()?))),
+            );
+            ring.is_some()
+        });
+        self.all.push(drain.ring());
+        self.new.push(NewRing { drain, before });
+    }
+}
+
 #[derive(Debug, Default)]
 struct ThreadReport {
     threads: u64,
@@ -395,7 +427,7 @@ impl Source for Arc<Link> {
             drain.begin_close();
             drain.finish_close();
         } else {
-            rings.push(drain);
+            rings.add(drain);
             self.rings_made.fetch_add(1, Ordering::Release);
         }
         ring

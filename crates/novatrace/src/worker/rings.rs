@@ -17,19 +17,27 @@
 //! the second time, and what its thread had seen called before it even earlier. Each of those
 //! records is then taken already, or waits in its ring, behind one that is no earlier.
 //!
+//! What comes before a thread's first call is known without any times: its ring says what the other
+//! rings held when it was made, and that is taken first. Times would let the first of a new thread's
+//! records go ahead of all that others had recorded, to be counted between it and its next.
+//!
 //! A thread far ahead of the others in time must not wait for them for ever. Its ring gets a turn
 //! when so many records of others have been taken since it had one.
 
-use super::link::Link;
+use std::sync::Arc;
+
+use super::link::{Link, NewRing};
 use super::pending::{self, Key};
-use crate::record::{Drain, HEAD_WORDS, Kind};
+use crate::record::{Drain, HEAD_WORDS, Kind, Ring};
 
 /// The rings of a trace's threads.
 #[derive(Debug, Default)]
 pub(crate) struct Rings {
     pub(crate) all: Vec<Drain>,
     /// How many there have ever been.
-    pub(crate) known: u64,
+    known: u64,
+    /// What is to be taken first: for each ring that is new, the words that others held before it.
+    before: Vec<Vec<(Arc<Ring>, u64)>>,
     /// By ring, how many records of others have been taken since its last turn.
     waited: Vec<usize>,
     /// Reused: by ring, the words that a pass may take.
@@ -79,14 +87,21 @@ impl Rings {
         pass: Pass,
         mut with: impl FnMut(&[u64]),
     ) -> bool {
-        let made = link.rings_made();
-        if made != self.known {
+        loop {
+            self.until.clear();
+            self.until.extend(self.all.iter().map(Drain::published));
+            let made = link.rings_made();
+            if made == self.known {
+                break;
+            }
             self.known = made;
-            link.new_rings(&mut self.all);
+            self.ask(link);
         }
-        self.until.clear();
-        self.until.extend(self.all.iter().map(Drain::published));
-        let progress = if let ([ring], &[until]) = (&mut self.all[..], &self.until[..]) {
+        let mut progress = false;
+        if !self.before.is_empty() {
+            progress = self.take_before(patience, &mut with);
+        }
+        progress |= if let ([ring], &[until]) = (&mut self.all[..], &self.until[..]) {
             ring.take(until, |record| {
                 with(record);
                 true
@@ -95,6 +110,36 @@ impl Rings {
             self.merge(patience, pass, &mut with)
         };
         self.forget_released();
+        progress
+    }
+
+    /// Takes over the rings that were made since it was asked last.
+    pub(crate) fn ask(&mut self, link: &Link) {
+        for NewRing { drain, before } in link.new_rings() {
+            self.all.push(drain);
+            if !before.is_empty() {
+                self.before.push(before);
+            }
+        }
+    }
+
+    /// Takes what was there before the new rings were made.
+    #[cold]
+    #[inline(never)]
+    fn take_before(&mut self, patience: Patience, with: &mut dyn FnMut(&[u64])) -> bool {
+        let until = std::mem::take(&mut self.until);
+        let mut progress = false;
+        for before in std::mem::take(&mut self.before) {
+            self.until.extend(self.all.iter().map(|drain| {
+                before
+                    .iter()
+                    .find_map(|(ring, words)| drain.is_of(ring).then_some(*words))
+                    .unwrap_or(0)
+            }));
+            progress |= self.merge(patience, Pass::Whole, with);
+            self.until.clear();
+        }
+        self.until = until;
         progress
     }
 

@@ -183,7 +183,7 @@ impl<'l> Worker<'l> {
             return;
         }
         self.link.refuse_rings();
-        self.link.new_rings(&mut rings.all);
+        rings.ask(self.link);
         self.new_threads();
         let live = self.live.as_deref();
         rings.all.iter().for_each(Drain::begin_close);
