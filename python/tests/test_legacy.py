@@ -62,7 +62,8 @@ def test_attributes_are_those_of_old(trace, path):
     assert trace.__pid__ == 5 and trace.__uuid__ == 1234571
     for made, name in ((group, "Die:0, Cluster:0"), (track, "t"), (counter, "c"), (row, "g")):
         assert (made._name, made._parent) == (name, trace)
-        assert trace.track_map[made._uuid] is made
+        assert made in trace.track_map.values()
+    assert trace.track_map[group._uuid, "c", 1] is counter
     assert isinstance(track, _tgen.NormalTrack) and isinstance(track, _tgen.BaseTrack)
 
 
@@ -87,16 +88,29 @@ def test_tracks_by_uuid(oracle, trace):
 
 
 def test_submit_does_at_once_what_the_worker_was_sent(oracle, trace):
-    track = trace.get_cluster_tgen(0, 0).create_track("t", 1)
-    trace.submit("track_open", (track._uuid, 0.0, "a", {"k": 1}))
-    track.submit("_track_close", {"uuid": track._uuid, "ts": 0.001})
-    trace.submit("track_instant", [track._uuid, 0.002, "b"])
-    trace.submit("duration", (track._uuid, 0.003, 0.001, "c"))
-    assert [row[1:4] for row in rows(oracle, trace)] == [
-        (0, 1_000_000, "a"), (2_000_000, 0, "b"), (3_000_000, 1_000_000, "c"),
+    trace.submit("create_header", {})
+    group = trace.get_cluster_tgen(0, 0)
+    track, counter = group.create_track("t", 1), group.create_counter_track("c")
+    # `dur` is when it ends.
+    track.submit("duration", {"uuid": track._uuid, "ts": 1_000, "dur": 3_000, "annotation": "a", "kwargs": {"k": 1}})
+    trace.submit("instant", {"uuid": track._uuid, "ts": 4_000, "annotation": "b", "kwargs": None})
+    trace.submit("count", {"uuid": counter._uuid, "ts": 5_000, "value": 2.5})
+    # Of uuids that the caller has chosen.
+    trace.submit("create_group", {"uuid": 7, "pid": 1, "process_name": "p", "track_name": None})
+    trace.submit("create_track", {"uuid": 8, "tid": 2, "parent_uuid": 7, "track_name": "u", "ttype": 0})
+    trace.submit("duration", {"uuid": 8, "ts": 0, "dur": 10, "annotation": "c", "flow": [3], "category_list": ["d"]})
+    trace.submit("exit", {})
+    assert oracle.read(trace.filename).slices() == [
+        ("u", 0, 10, "c", "d", {}), ("t", 1_000, 2_000, "a", "default", {"k": 1}), ("t", 4_000, 0, "b", "default", {}),
     ]
-    with pytest.raises(ValueError, match="no task is called 'dance'; those that are: close, count, "):
-        trace.submit("dance", ())
+    assert oracle.counters() == [("c", 5_000, 2.5)]
+    with pytest.raises(KeyError, match="no track has the uuid 9"):
+        trace.submit("count", {"uuid": 9, "ts": 0, "value": 1})
+    with pytest.raises(TypeError, match="annotation"):
+        trace.submit("instant", {"uuid": 8, "ts": 0})
+    known = "count, create_group, create_header, create_track, duration, exit, instant"
+    with pytest.raises(ValueError, match=f"no task is called 'dance'; those that are: {known}"):
+        trace.submit("dance", {})
 
 
 @dataclasses.dataclass

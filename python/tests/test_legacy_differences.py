@@ -103,5 +103,8 @@ def test_nothing_counts_or_fails_while_nothing_is_open(oracle, path):
     assert [row[2] for row in oracle.counters()] == [2.0]
 
 
-def test_a_generator_makes_no_packets(trace):
-    assert not isinstance(trace, _core._BaseTraceGenerator)
+def test_a_generator_makes_packets_too(trace):
+    assert isinstance(trace, _core._BaseTraceGenerator)
+    assert trace._make_trace(trace._header_packet()).SerializeToString()
+    trace.list_max_size = 1
+    assert "... (1 more items)" in str(trace._track_instant(1, 0, "x", {"a": [1, 2]}))

@@ -7,6 +7,8 @@ import threading
 from novatrace import TraceGenerator as _Trace
 from novatrace._novatrace import _LegacyCounterTrack, _LegacyTrack
 
+from ._core import _BaseTraceGenerator
+
 _NORMAL, _COUNTER, _GROUP = 0, 1, 2
 _log = logging.getLogger(__name__)
 
@@ -29,14 +31,14 @@ class CounterTrack(_LegacyCounterTrack, BaseTrack):
     """A value over time: `count(ts, value)`."""
 
     def __init__(self, counter, name, parent, uuid):
-        self._name, self._parent, self._uuid = name, parent, uuid
+        self._counter, self._name, self._parent, self._uuid = counter, name, parent, uuid
 
 
 class NormalTrack(_LegacyTrack, BaseTrack):
     """Slices and instants: `duration`, `instant`, `open` and `close`."""
 
     def __init__(self, track, name, parent, uuid):
-        self._name, self._parent, self._uuid = name, parent, uuid
+        self._track, self._name, self._parent, self._uuid = track, name, parent, uuid
 
 
 class GroupTrack(BaseTrack):
@@ -59,7 +61,7 @@ class Group(BaseTrack):
     def create_track(self, track_name, tid=None):
         """The group's track of that name. Tracks of one name are one row, whatever their `tid`; slices that
         overlap there are drawn on lanes."""
-        return self._parent._track(self, self._group, track_name, _NORMAL, tid)
+        return self._parent._track(self, self._group, track_name, _NORMAL)
 
     def create_counter_track(self, track_name):
         """The group's counter of that name."""
@@ -84,7 +86,7 @@ def _worker_of_environment():
 _worker_of_environment.told = False
 
 
-class TraceGenerator:
+class TraceGenerator(_BaseTraceGenerator):
     """One trace, of one device.
 
     The file is complete after `block_until_all_tasks_done()`, and when the generator is collected or the
@@ -92,17 +94,17 @@ class TraceGenerator:
     """
 
     def __init__(self, filename, gcu_id=0):
+        self._trace = _Trace(filename, attributes={"gcu_id": str(gcu_id)})
+        super().__init__()
         self.filename = filename
         self.gcu_id = gcu_id
         self.__pid__ = 1
-        self.__uuid__ = 1234567
         self.tgen_cluster = {}
         self.track_map = {}
         self.worker = _worker_of_environment()
         self.queue = None
-        self._rows = {}
-        self._lock = threading.Lock()
-        self._trace = _Trace(filename, attributes={"gcu_id": str(gcu_id)})
+        self._by_uuid = {}
+        self._lock = threading.RLock()
 
     @property
     def list_max_size(self):
@@ -123,24 +125,14 @@ class TraceGenerator:
 
     def _create_group(self, process_name, track_name=None):
         """The group of that name; within it the one of `track_name`, if given."""
-        with self._lock:
-            key = (None, process_name, track_name)
-            group = self._rows.get(key)
-            if group is None:
-                made = self._trace.group(str(process_name))
-                if track_name is not None:
-                    made = made.group(str(track_name))
-                self.__pid__ += 1
-                group = Group(made, process_name, self, self._new_uuid())
-                self._rows[key] = self.track_map[group._uuid] = group
-            return group
+        return self._made((None, process_name, track_name), lambda: self._group(process_name, track_name))
 
     create_group = _create_group
 
     def _create_track(self, parent_uuid, track_name, ttype):
         """The track of that name under the group `parent_uuid` (0: at the top); `ttype` is 0 for slices,
         1 for a counter and 2 for a group."""
-        parent = self.track_map.get(parent_uuid)
+        parent = self._by_uuid.get(parent_uuid)
         if parent is None and parent_uuid:
             raise KeyError(f"no group has the uuid {parent_uuid}")
         group = self._trace if parent is None else parent._group
@@ -154,48 +146,81 @@ class TraceGenerator:
         """The counter of that name at the top."""
         return self._create_track(0, track_name, _COUNTER)
 
-    def _new_uuid(self):
-        uuid = self.__uuid__
-        self.__uuid__ += 1
-        return uuid
-
-    def _track(self, parent, group, name, kind, tid=None):
-        key = (parent and parent._uuid, name, kind, tid)
+    def _made(self, key, make):
         with self._lock:
-            track = self._rows.get(key)
+            track = self.track_map.get(key)
             if track is None:
+                track = self.track_map[key] = self._by_uuid[self.__uuid__] = make()
                 self.__pid__ += 1
-                uuid = self._new_uuid()
-                if kind == _NORMAL:
-                    track = NormalTrack(group.track(str(name)), name, self, uuid)
-                elif kind == _COUNTER:
-                    track = CounterTrack(group.counter(str(name)), name, self, uuid)
-                elif kind == _GROUP:
-                    track = GroupTrack(group, name, self, uuid)
-                else:
-                    raise ValueError(f"a track's type is 0, 1 or 2, not {kind!r}")
-                self._rows[key] = self.track_map[uuid] = track
+                self.__uuid__ += 1
             return track
 
+    def _group(self, name, inner):
+        made = self._trace.group(str(name))
+        if inner is not None:
+            made = made.group(str(inner))
+        return Group(made, name, self, self.__uuid__)
+
+    def _track(self, parent, group, name, kind):
+        def make():
+            if kind == _NORMAL:
+                return NormalTrack(group.track(str(name)), name, self, self.__uuid__)
+            if kind == _COUNTER:
+                return CounterTrack(group.counter(str(name)), name, self, self.__uuid__)
+            if kind == _GROUP:
+                return GroupTrack(group, name, self, self.__uuid__)
+            raise ValueError(f"a track's type is 0, 1 or 2, not {kind!r}")
+
+        return self._made((parent._uuid if parent else 0, name, kind), make)
+
     def submit(self, task_type, task_param):
-        """Does at once what the old module's worker was sent: `task_param` holds the arguments, in a
-        tuple, list or dict, of `create_group`, `create_track`, `create_counter_track`, `duration`,
-        `track_open`, `track_close`, `track_instant` or `track_count` (the track's uuid first)."""
-        name = getattr(task_type, "name", task_type)
-        name = str(name).rsplit(".", 1)[-1].lower().lstrip("_")
-        name = _TASKS.get(name, name)
-        given = dict(task_param) if isinstance(task_param, dict) else {}
-        args = () if given else tuple(task_param)
-        if name in ("_create_group", "_create_track", "_create_counter_track"):
-            return getattr(self, name)(*args, **given)
-        if name not in ("duration", "instant", "open", "close", "count"):
-            known = ", ".join(sorted(_TASKS))
+        """Does at once what the old module's worker was sent. The tasks, each with its arguments in a
+        dictionary; times are whole nanoseconds:
+
+        - `duration`: `uuid`, `ts`, `dur` (when it ends, not how long it takes), `annotation`, and if there
+          are any `kwargs`, `flow`, `category_list`
+        - `instant`: `uuid`, `ts`, `annotation`, and the same
+        - `count`: `uuid`, `ts`, `value`
+        - `create_group`: `uuid`, `process_name`, and if there are any `pid`, `track_name`
+        - `create_track`: `uuid`, `parent_uuid`, `track_name`, `ttype`, and if there is any `tid`
+        - `create_header`, which does nothing; `exit`, which is `block_until_all_tasks_done`
+        """
+        task = getattr(self, f"_task_{task_type}", None)
+        if task is None:
+            known = ", ".join(name[6:] for name in dir(self) if name.startswith("_task_"))
             raise ValueError(f"no task is called {task_type!r}; those that are: {known}")
-        uuid = given.pop("uuid") if given else args[0]
-        track = self.track_map.get(uuid)
+        task(**task_param)
+
+    def _of(self, uuid):
+        track = self._by_uuid.get(uuid)
         if track is None:
             raise KeyError(f"no track has the uuid {uuid}")
-        return getattr(track, name)(*args[1:], **given)
+        return track
+
+    def _task_create_header(self):
+        pass
+
+    def _task_exit(self):
+        self.block_until_all_tasks_done()
+
+    def _task_create_group(self, uuid, process_name, pid=None, track_name=None):
+        self._by_uuid[uuid] = self._create_group(process_name, track_name)
+
+    def _task_create_track(self, uuid, parent_uuid, track_name, ttype, tid=None):
+        self._by_uuid[uuid] = self._create_track(parent_uuid, track_name, ttype)
+
+    def _task_duration(self, uuid, ts, dur, annotation, kwargs=None, flow=None, category_list=None):
+        self._of(uuid)._track.duration(
+            ts, dur - ts, annotation, args=kwargs or None, flow=flow or None, category=category_list or None
+        )
+
+    def _task_instant(self, uuid, ts, annotation, kwargs=None, flow=None, category_list=None):
+        self._of(uuid)._track.instant(
+            ts, annotation, args=kwargs or None, flow=flow or None, category=category_list or None
+        )
+
+    def _task_count(self, uuid, ts, value):
+        self._of(uuid)._counter.count(ts, value)
 
     def block_until_all_tasks_done(self):
         """Waits until all that was recorded is in the file, which can be opened from then on."""
@@ -211,22 +236,3 @@ class TraceGenerator:
 
 def _nothing():
     return None
-
-
-_TASKS = {
-    "create_group": "_create_group",
-    "pid_packet": "_create_group",
-    "create_track": "_create_track",
-    "tid_packet": "_create_track",
-    "create_counter_track": "_create_counter_track",
-    "duration": "duration",
-    "track_duration": "duration",
-    "instant": "instant",
-    "track_instant": "instant",
-    "open": "open",
-    "track_open": "open",
-    "close": "close",
-    "track_close": "close",
-    "count": "count",
-    "track_count": "count",
-}
