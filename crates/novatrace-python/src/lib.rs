@@ -11,6 +11,7 @@ mod flow;
 mod frame;
 mod function;
 mod generator;
+mod hook;
 mod legacy;
 mod live;
 mod task;
@@ -30,6 +31,8 @@ mod _novatrace {
     use super::generator::{
         _finish_all, OpenSlice, PyCounterTrack, PyGroup, Stats, TraceGenerator, Track,
     };
+    #[pymodule_export]
+    use super::hook::{_handled, _hook, _hook_thread, _raised, _unhook};
     #[pymodule_export]
     use super::legacy::{
         LegacyCounter, LegacyCounterTrack, LegacySpan, LegacyTrack, legacy_instant, legacy_trace,
