@@ -81,19 +81,12 @@ def run(parser, chosen):
         session = novatrace.open(chosen.output, overflow="block")
     except novatrace.TraceFileError as error:
         parser.error(str(error))
-    atexit.register(finish, session, chosen, os.getpid())
-    os.register_at_fork(after_in_child=_novatrace._unhook)
+    ending = [lambda: None]
+    atexit.register(finish, session, chosen, os.getpid(), ending)
     try:
         go = prepare(parser, arguments)
-        name_exceptions()
-        threading.setprofile(_novatrace._hook_thread)
-        _novatrace._hook(
-            own=os.path.dirname(__file__) + os.sep,
-            min_duration_us=chosen.min_duration,
-            include=chosen.include,
-            exclude=chosen.exclude,
-            c_functions=chosen.c_functions,
-        )
+        ending[0] = hook(chosen)
+        os.register_at_fork(after_in_child=ending[0])
         go()
     except SystemExit:
         raise
@@ -107,10 +100,11 @@ def script_to_run(parser, arguments):
     is_safe = getattr(sys.flags, "safe_path", False)
     if pkgutil.get_importer(script) is not None:
         # A folder or an archive, with a `__main__` in it.
-        sys.path[0:0 if is_safe else 1] = [script]
+        sys.path[0:0 if is_safe else 1] = [os.path.join(os.getcwd(), script)]
         new_main()
         return lambda: runpy._run_module_as_main("__main__", False)
-    path = os.path.abspath(script)
+    # Not made shorter, as Python leaves it.
+    path = os.path.join(os.getcwd(), script)
     try:
         with io.open_code(path) as file:
             source = file.read()
@@ -143,24 +137,55 @@ def new_main():
     _main_before = sys.modules["__main__"]
     main = types.ModuleType("__main__")
     main.__builtins__ = __builtins__ if isinstance(__builtins__, types.ModuleType) else sys.modules["builtins"]
+    if sys.version_info < (3, 14):
+        main.__annotations__ = {}
     sys.modules["__main__"] = main
     return main
 
 
-def name_exceptions():
-    """From Python 3.12 on, the interpreter tells which exception it is that leaves a function."""
+def hook(chosen):
+    """From here on, calls are spans, until what it answers is called."""
     monitoring = getattr(sys, "monitoring", None)
-    if monitoring is None:
-        return
-    for tool in (4, 3, 5):
-        if monitoring.get_tool(tool) is None:
-            monitoring.use_tool_id(tool, "novatrace")
-            events = monitoring.events
-            monitoring.register_callback(tool, events.RAISE, _novatrace._raised)
-            monitoring.register_callback(tool, events.RERAISE, _novatrace._raised)
-            monitoring.register_callback(tool, events.EXCEPTION_HANDLED, _novatrace._handled)
-            monitoring.set_events(tool, events.RAISE | events.RERAISE | events.EXCEPTION_HANDLED)
-            return
+    tool = monitoring and next((tool for tool in (4, 3, 5) if monitoring.get_tool(tool) is None), None)
+    # Its events say less of C functions than the profile hook does.
+    is_monitored = tool is not None and not chosen.c_functions
+    callbacks = {}
+    if tool is not None:
+        events = monitoring.events
+        if is_monitored:
+            call, leave, unwind = _novatrace._monitors(monitoring.DISABLE)
+            callbacks = {
+                events.PY_START: call, events.PY_RESUME: call, events.PY_THROW: call,
+                events.PY_RETURN: leave, events.PY_YIELD: leave, events.PY_UNWIND: unwind,
+            }
+        else:
+            # Which exception it is that leaves a function, the hook does not say.
+            raised, handled = _novatrace._raised, _novatrace._handled
+            callbacks = {events.RAISE: raised, events.RERAISE: raised, events.EXCEPTION_HANDLED: handled}
+        monitoring.use_tool_id(tool, "novatrace")
+        for event, callback in callbacks.items():
+            monitoring.register_callback(tool, event, callback)
+    if not is_monitored:
+        threading.setprofile(_novatrace._hook_thread)
+    _novatrace._hook(
+        own=os.path.dirname(__file__) + os.sep,
+        min_duration_us=chosen.min_duration,
+        include=chosen.include,
+        exclude=chosen.exclude,
+        c_functions=chosen.c_functions,
+        is_monitored=is_monitored,
+    )
+    if callbacks:
+        monitoring.set_events(tool, sum(callbacks))
+
+    def unhook():
+        if callbacks:
+            monitoring.set_events(tool, 0)
+        if not is_monitored:
+            threading.setprofile(None)
+        _novatrace._unhook(is_monitored=is_monitored)
+
+    return unhook
 
 
 def hide_ourselves(error):
@@ -177,11 +202,10 @@ def hide_ourselves(error):
     sys.excepthook = excepthook
 
 
-def finish(session, chosen, process):
+def finish(session, chosen, process, ending):
     if os.getpid() != process:
         return
-    _novatrace._unhook()
-    threading.setprofile(None)
+    ending[0]()
     try:
         report = session.close()
     except novatrace.TraceError as error:

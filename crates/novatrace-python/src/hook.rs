@@ -78,7 +78,7 @@ impl Choice {
 }
 
 /// Where a function's calls are recorded; `None` if they are not to be.
-type Site = Option<&'static CallSite>;
+pub(crate) type Site = Option<&'static CallSite>;
 
 /// Of a function, what it is known by: a code object and 0, or a builtin's definition and the type it is a
 /// method of. Whatever is known is never freed, so that nothing else comes to lie at its address.
@@ -153,20 +153,22 @@ struct Call {
 
 /// A thread's calls.
 #[derive(Debug)]
-struct Calls {
+pub(crate) struct Calls {
+    is_hooked: bool,
     calls: Vec<Call>,
     /// How many of them, from the outermost on, have begun in the trace, or are not going to.
     begun: usize,
     min_ticks: u64,
     c_functions: bool,
     known: Known,
-    /// What was raised last and has not been handled, and in which frame, where the interpreter says so.
+    /// What was raised last and has not been handled, and in which call, where the interpreter says so.
     raised: Option<(usize, &'static CallSite)>,
 }
 
 thread_local! {
     static CALLS: RefCell<Calls> = const {
         RefCell::new(Calls {
+            is_hooked: false,
             calls: Vec::new(),
             begun: 0,
             min_ticks: 0,
@@ -182,17 +184,48 @@ impl Calls {
     fn call(&mut self, frame: *mut ffi::PyFrameObject) {
         // SAFETY: the hook's frame; answers a reference that is ours, and never null.
         let code = unsafe { PyFrame_GetCode(frame) };
-        let site = match self.known.get((code as usize, 0)) {
-            Some(site) => site,
-            None => self.learn_code(code),
-        };
+        let site = self.site_of(code);
         // SAFETY: ours, from above. It is not the last one: the frame has one.
         unsafe { ffi::Py_DECREF(code) };
         self.push(frame as usize, site);
     }
 
     #[inline(always)]
-    fn push(&mut self, frame: usize, site: Site) {
+    pub(crate) fn site_of(&mut self, code: *mut ffi::PyObject) -> Site {
+        match self.known.get((code as usize, 0)) {
+            Some(site) => site,
+            None => self.learn_code(code),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_hooked(&self) -> bool {
+        self.is_hooked
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_innermost(&self, frame: usize) -> bool {
+        self.calls.last().is_some_and(|call| call.frame == frame)
+    }
+
+    /// What is raised on this thread, and in which frame.
+    pub(crate) fn set_raised(&mut self, frame: usize, exception: &Bound<'_, PyAny>) {
+        let Ok(name) = exception.get_type().name() else { return };
+        let name = Name::new(&format!("exception {}", text(&name)));
+        self.raised = Some((frame, CallSite::made(name.as_str(), "python")));
+    }
+
+    /// From here on, calls of this thread are spans, in the session that records.
+    pub(crate) fn hook(&mut self, py: Python<'_>) {
+        let chosen = with_choice(|choice| (choice.min_ticks, choice.c_functions));
+        let Some((min_ticks, c_functions)) = chosen else { return };
+        name_thread(py);
+        make_ready();
+        (self.min_ticks, self.c_functions, self.is_hooked) = (min_ticks, c_functions, true);
+    }
+
+    #[inline(always)]
+    pub(crate) fn push(&mut self, frame: usize, site: Site) {
         if self.min_ticks != 0 {
             let now = ticks();
             self.begin_due(now);
@@ -213,7 +246,7 @@ impl Calls {
     }
 
     #[inline(always)]
-    fn leave(&mut self, frame: usize, by_exception: bool) {
+    pub(crate) fn leave(&mut self, frame: usize, by_exception: bool) {
         if self.min_ticks != 0 {
             self.begin_due(ticks());
         }
@@ -436,21 +469,17 @@ unsafe extern "C" fn hook(
     what: c_int,
     arg: *mut ffi::PyObject,
 ) -> c_int {
-    // No thread-local when the thread ends; borrowed if an allocator or finalizer came to call.
-    let _ = CALLS.try_with(|calls| {
-        let Ok(mut calls) = calls.try_borrow_mut() else { return };
-        match what {
-            what::CALL => calls.call(frame),
-            what::RETURN => {
-                let by_exception = calls.is_left_by_exception(frame as usize, arg);
-                calls.leave(frame as usize, by_exception);
-            }
-            _ if !calls.c_functions => {}
-            what::C_CALL => calls.c_call(frame as usize, arg),
-            what::C_RETURN => calls.c_leave(frame as usize, false),
-            what::C_EXCEPTION => calls.c_leave(frame as usize, true),
-            _ => {}
+    with_calls(|calls| match what {
+        what::CALL => calls.call(frame),
+        what::RETURN => {
+            let by_exception = calls.is_left_by_exception(frame as usize, arg);
+            calls.leave(frame as usize, by_exception);
         }
+        _ if !calls.c_functions => {}
+        what::C_CALL => calls.c_call(frame as usize, arg),
+        what::C_RETURN => calls.c_leave(frame as usize, false),
+        what::C_EXCEPTION => calls.c_leave(frame as usize, true),
+        _ => {}
     });
     0
 }
@@ -459,8 +488,7 @@ unsafe extern "C" fn hook(
 #[inline]
 pub(crate) fn begin_held_back() {
     if HOLDS_BACK.load(Ordering::Relaxed) {
-        let _ = CALLS.try_with(|calls| {
-            let Ok(mut calls) = calls.try_borrow_mut() else { return };
+        with_calls(|calls| {
             while calls.begun < calls.calls.len() {
                 calls.begin_next();
             }
@@ -468,20 +496,21 @@ pub(crate) fn begin_held_back() {
     }
 }
 
-/// Hooks this thread, in the session that records.
+/// This thread's calls, unless it ends, or an allocator or finalizer came to call.
+#[inline(always)]
+pub(crate) fn with_calls<T>(work: impl FnOnce(&mut Calls) -> T) -> Option<T> {
+    CALLS.try_with(|calls| calls.try_borrow_mut().ok().map(|mut calls| work(&mut calls))).ok()?
+}
+
 fn hook_thread(py: Python<'_>) {
-    let chosen = with_choice(|choice| (choice.min_ticks, choice.c_functions));
-    let Some((min_ticks, c_functions)) = chosen else { return };
-    name_thread(py);
-    make_ready();
-    CALLS.with_borrow_mut(|calls| (calls.min_ticks, calls.c_functions) = (min_ticks, c_functions));
+    with_calls(|calls| calls.hook(py));
     // SAFETY: `py` says that this thread is attached, and the hook has the signature.
     unsafe { PyEval_SetProfile(Some(hook), ptr::null_mut()) };
 }
 
-/// From here on, calls of this thread are spans.
+/// From here on, calls of this thread are spans; if it is not `sys.monitoring` that tells of them, by the hook.
 #[pyfunction]
-#[pyo3(signature = (*, own, min_duration_us=0.0, include=Vec::new(), exclude=Vec::new(), c_functions=false))]
+#[pyo3(signature = (*, own, min_duration_us, include, exclude, c_functions, is_monitored))]
 pub(crate) fn _hook(
     py: Python<'_>,
     own: String,
@@ -489,14 +518,18 @@ pub(crate) fn _hook(
     include: Vec<String>,
     exclude: Vec<String>,
     c_functions: bool,
-) -> PyResult<()> {
+    is_monitored: bool,
+) {
     let least = Duration::try_from_secs_f64(min_duration_us / 1e6).unwrap_or(Duration::MAX);
     let min_ticks = ticks_in(least);
     let choice = Choice { min_ticks, c_functions, include, exclude, own };
     *CHOICE.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice);
     HOLDS_BACK.store(min_ticks != 0, Ordering::Relaxed);
-    hook_thread(py);
-    Ok(())
+    if is_monitored {
+        with_calls(|calls| calls.hook(py));
+    } else {
+        hook_thread(py);
+    }
 }
 
 /// A profile function for `threading.setprofile`, which hooks the thread that it is first called in.
@@ -511,23 +544,25 @@ pub(crate) fn _hook_thread(
     hook_thread(py);
     // The thread's `run`; since Python 3.12 the hook itself hears of that.
     if event.extract::<String>().is_ok_and(|event| event == "call") {
-        CALLS.with_borrow_mut(|calls| calls.call(frame.as_ptr().cast()));
+        with_calls(|calls| calls.call(frame.as_ptr().cast()));
     }
 }
 
-/// Takes this thread's hook away; calls that it is in end now.
+/// Takes this thread's hook away, unless it has none; calls that it is in end now.
 #[pyfunction]
-pub(crate) fn _unhook(py: Python<'_>) {
+#[pyo3(signature = (*, is_monitored))]
+pub(crate) fn _unhook(py: Python<'_>, is_monitored: bool) {
     let _ = py;
-    // SAFETY: `py` says that this thread is attached.
-    unsafe { PyEval_SetProfile(None, ptr::null_mut()) };
-    let _ = CALLS.try_with(|calls| {
-        let Ok(mut calls) = calls.try_borrow_mut() else { return };
+    if !is_monitored {
+        // SAFETY: `py` says that this thread is attached.
+        unsafe { PyEval_SetProfile(None, ptr::null_mut()) };
+    }
+    with_calls(|calls| {
         if calls.min_ticks != 0 {
             calls.begin_due(ticks());
         }
         while calls.calls.pop().is_some() {}
-        calls.begun = 0;
+        (calls.begun, calls.is_hooked) = (0, false);
     });
 }
 
@@ -539,11 +574,9 @@ pub(crate) fn _raised(
     _offset: &Bound<'_, PyAny>,
     exception: &Bound<'_, PyAny>,
 ) {
-    let Ok(name) = exception.get_type().name() else { return };
-    let name = Name::new(&format!("exception {}", text(&name)));
     // SAFETY: borrowed from the thread's state; there is one, since there are objects.
     let frame = unsafe { ffi::PyEval_GetFrame() };
-    set_raised(Some((frame as usize, CallSite::made(name.as_str(), "python"))));
+    with_calls(|calls| calls.set_raised(frame as usize, exception));
 }
 
 /// A callback for `sys.monitoring`'s `EXCEPTION_HANDLED`.
@@ -554,13 +587,5 @@ pub(crate) fn _handled(
     _offset: &Bound<'_, PyAny>,
     _exception: &Bound<'_, PyAny>,
 ) {
-    set_raised(None);
-}
-
-fn set_raised(raised: Option<(usize, &'static CallSite)>) {
-    let _ = CALLS.try_with(|calls| {
-        if let Ok(mut calls) = calls.try_borrow_mut() {
-            calls.raised = raised;
-        }
-    });
+    with_calls(|calls| calls.raised = None);
 }

@@ -14,6 +14,7 @@ mod generator;
 mod hook;
 mod legacy;
 mod live;
+mod monitor;
 mod task;
 mod value;
 
@@ -43,6 +44,8 @@ mod _novatrace {
         PyCounter, PyLiveTrack, Report, Session, Span, counter, flow, instant, is_recording, open,
         trace, track,
     };
+    #[pymodule_export]
+    use super::monitor::_monitors;
     use super::*;
 
     #[pymodule_init]
