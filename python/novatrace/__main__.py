@@ -1,13 +1,34 @@
-"""`python -m novatrace`, and the command `novatrace`: what the Rust binary of that name does."""
+"""`python -m novatrace`, and the command `novatrace`: what the Rust binary of that name does, and what only Python
+can do."""
 
 import sys
 
 from ._novatrace import _command
 
 
+def _run(arguments):
+    from . import _run
+
+    return _run.main(arguments)
+
+
+# Commands that the Rust binary has not, each with what does it and what `--help` says.
+COMMANDS = {
+    "run": (_run, "Run a Python program, with a span for every call"),
+}
+
+
 def main():
     """Does what the command line says; answers the exit status."""
-    return _command(sys.argv[1:])
+    arguments = sys.argv[1:]
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]][0](arguments[1:])
+    status = _command(arguments)
+    if arguments in (["-h"], ["--help"], ["help"]):
+        print("\nCommands of the Python package:")
+        for name, (_, what) in COMMANDS.items():
+            print(f"  {name:<6}{what}")
+    return status
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ mod flow;
 mod frame;
 mod function;
 mod generator;
+mod hook;
 mod legacy;
 mod live;
+mod monitor;
 mod task;
 mod value;
 
@@ -32,6 +34,8 @@ mod _novatrace {
         _finish_all, OpenSlice, PyCounterTrack, PyGroup, Stats, TraceGenerator, Track,
     };
     #[pymodule_export]
+    use super::hook::{_handled, _hook, _hook_thread, _raised, _unhook};
+    #[pymodule_export]
     use super::legacy::{
         LegacyCounter, LegacyCounterTrack, LegacyPacket, LegacyPackets, LegacySpan, LegacyTrace,
         LegacyTrack, legacy_instant, legacy_trace, legacy_trace_func,
@@ -41,6 +45,8 @@ mod _novatrace {
         PyCounter, PyLiveTrack, Report, Session, Span, counter, flow, instant, is_recording, open,
         trace, track,
     };
+    #[pymodule_export]
+    use super::monitor::_monitors;
     use super::*;
 
     #[pymodule_init]

@@ -18,6 +18,7 @@ use crate::flow::{Flow, flow_numbers};
 use crate::frame::Place;
 use crate::function::Traced;
 use crate::generator::counter_value;
+use crate::hook::begin_held_back;
 use crate::task;
 use crate::value::{LIST_MAX_SIZE, Reader, any_text, limits, text};
 
@@ -247,9 +248,11 @@ fn with_fields<T>(work: impl FnOnce(&mut Fields) -> T) -> T {
     answer
 }
 
-/// Calls the thread in the trace what `threading` calls it, once a session.
+/// To be called before this thread records something: calls it in the trace what `threading` calls it,
+/// once a session.
 #[inline]
 pub(crate) fn name_thread(py: Python<'_>) {
+    begin_held_back();
     let session = SESSIONS.load(Ordering::Relaxed);
     let is_named = NAMED_IN.try_with(|named| named.replace(session) == session).unwrap_or(true);
     if !is_named {
@@ -368,6 +371,7 @@ impl Opened {
 
     pub(crate) fn end(&mut self) {
         if let Self::Thread(span) = std::mem::take(self) {
+            begin_held_back();
             span.end();
         }
     }

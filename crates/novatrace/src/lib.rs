@@ -109,6 +109,7 @@ struct Readme;
 pub mod __macro_support {
     pub use crate::profile::{
         AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Place,
-        Running, Said, SiteOn, Task, TaskRow, Value, flow_of, never,
+        Running, Said, SiteOn, Task, TaskRow, Value, flow_of, make_ready, matches, never, ticks,
+        ticks_in,
     };
 }

@@ -8,7 +8,9 @@
 #![expect(unsafe_code, reason = "reading the processor's counter and the system's clocks")]
 
 use std::collections::VecDeque;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 const UNKNOWN: u8 = 0;
 const COUNTER: u8 = 1;
@@ -41,7 +43,7 @@ pub(crate) fn prepare() -> ClockSource {
 
 /// Ticks now.
 #[inline(always)]
-pub(crate) fn ticks() -> u64 {
+pub fn ticks() -> u64 {
     if SOURCE.load(Ordering::Relaxed) == COUNTER { counter::read() } else { system_ticks() }
 }
 
@@ -50,6 +52,22 @@ pub(crate) fn ticks() -> u64 {
 pub(crate) fn ticks_after_loads() -> u64 {
     counter::wait_for_loads();
     ticks()
+}
+
+/// How many ticks so much time is, to a part in some thousands: the first call takes a millisecond.
+pub fn ticks_in(time: Duration) -> u64 {
+    static SLOPE: OnceLock<u64> = OnceLock::new();
+    let slope = *SLOPE.get_or_init(|| {
+        prepare();
+        let mut timeline = Timeline::start();
+        while Clock::Boot.now_ns() < timeline.now_ns() + 1_000_000 {
+            std::hint::spin_loop();
+        }
+        timeline.advance();
+        timeline.slope.max(1)
+    });
+    let ticks = (time.as_nanos() << 32) / u128::from(slope);
+    u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
 #[inline(never)]
@@ -89,7 +107,6 @@ impl Clock {
 impl Clock {
     /// Nanoseconds; of all but the time of day, since the first reading in this process.
     pub(crate) fn now_ns(self) -> u64 {
-        use std::sync::OnceLock;
         use std::time::{Instant, SystemTime};
         static START: OnceLock<Instant> = OnceLock::new();
         let time = match self {
@@ -162,6 +179,12 @@ impl Anchor {
         self.ns.wrapping_add_signed(ns as i64)
     }
 
+    /// Nanoseconds a tick on the line to a later reading, times 2^32.
+    fn slope_to(&self, later: Self) -> u64 {
+        let (ticks, ns) = (later.ticks - self.ticks, later.ns - self.ns);
+        u64::try_from((u128::from(ns) << 32) / u128::from(ticks)).unwrap_or(u64::MAX)
+    }
+
     /// The reading with the least time around it, of a few: the thread may be interrupted in one.
     fn read() -> Self {
         let mut best = (u64::MAX, Self { ticks: 0, ns: 0 });
@@ -186,12 +209,15 @@ pub(crate) struct Timeline {
     slope: u64,
     /// The readings before, and the slopes after them: for what a thread has read and was interrupted
     /// before it was published. On another line it would come to lie a little off, and so, perhaps, on
-    /// the wrong side of what another thread did.
+    /// the wrong side of what another thread did. Also for spans that are recorded once they have lasted
+    /// for a while: of old readings fewer are kept, but never none.
     before: VecDeque<(Anchor, u64)>,
 }
 
-/// Readings that are kept: seconds of them.
+/// Readings that are kept.
 const MAX_BEFORE: usize = 1 << 10;
+/// Two old readings that are kept lie apart by this part of their age, or less.
+const APART: u64 = 32;
 
 impl Timeline {
     pub(crate) fn start() -> Self {
@@ -206,22 +232,38 @@ impl Timeline {
     }
 
     fn advance_to(&mut self, now: Anchor) {
-        let (ticks, ns) =
-            (now.ticks.wrapping_sub(self.now.ticks), now.ns.wrapping_sub(self.now.ns));
         // Clocks that stand still, or were set back, say nothing.
         if now.ticks > self.now.ticks && now.ns >= self.now.ns {
             // The first reading has no line before it.
             if self.last != self.now {
                 if self.before.len() == MAX_BEFORE {
-                    self.before.pop_front();
+                    self.thin();
                 }
                 self.before.push_back((self.last, self.slope));
             }
-            let slope = (u128::from(ns) << 32) / u128::from(ticks);
-            self.slope = u64::try_from(slope).unwrap_or(u64::MAX);
+            self.slope = self.now.slope_to(now);
             self.last = self.now;
             self.now = now;
         }
+    }
+
+    /// Forgets readings that others lie close enough around for their age: some hundred are left for
+    /// every duration, be it days.
+    fn thin(&mut self) {
+        let old: Vec<_> = self.before.iter().map(|&(anchor, _)| anchor).collect();
+        let mut kept = Vec::with_capacity(MAX_BEFORE);
+        for (at, &anchor) in old.iter().enumerate() {
+            let next = old.get(at + 1).unwrap_or(&self.last);
+            let age = self.now.ticks - anchor.ticks;
+            if kept.last().is_none_or(|last: &Anchor| next.ticks - last.ticks > age / APART) {
+                kept.push(anchor);
+            }
+        }
+        // So many only if the clock stood still in between; then the oldest are over.
+        kept.drain(..kept.len().saturating_sub(MAX_BEFORE * 7 / 8));
+        let nexts = kept.iter().skip(1).chain([&self.last]);
+        self.before =
+            kept.iter().zip(nexts).map(|(&one, &next)| (one, one.slope_to(next))).collect();
     }
 
     /// The time of `ticks`, which were read between the last two readings, or little before.
@@ -289,6 +331,43 @@ mod tests {
         assert_eq!(timeline.ns(800), 400);
         timeline.advance_to(at(4_000, 3_500));
         assert_eq!(timeline.ns(800), 400);
+    }
+
+    #[test]
+    fn what_was_read_long_ago_lies_on_the_line_of_its_time_however_many_readings_ago() {
+        // A clock that runs faster and faster, by a fiftieth each hour.
+        let ns = |ticks: u64| {
+            ticks + u64::try_from(u128::from(ticks).pow(2) / 360_000_000_000_000).expect("hours")
+        };
+        let mut timeline = timeline(at(1_000, ns(1_000)), 1 << 32);
+        timeline.last = timeline.now;
+        let step = 5_000_000;
+        for reading in 1..200_000 {
+            timeline.advance_to(at(reading * step, ns(reading * step)));
+            if reading % 10_007 == 0 {
+                let mut before = 0;
+                for part in 1..=1_000 {
+                    let ticks = reading * step / 1_000 * part;
+                    let (got, is) = (timeline.ns(ticks), ns(ticks));
+                    // A thousandth of a thousandth of what has passed since.
+                    let off = (reading * step - ticks) / 1_000_000 + 10;
+                    assert!(got.abs_diff(is) <= off, "{reading} {part} {got} {is}");
+                    assert!(got >= before);
+                    before = got;
+                }
+            }
+        }
+        assert!(timeline.before.len() <= MAX_BEFORE);
+    }
+
+    #[test]
+    fn ticks_of_a_time_are_as_many_as_pass_in_it() {
+        let second = ticks_in(Duration::from_secs(1));
+        let (before, start) = (ticks(), Clock::Boot.now_ns());
+        while Clock::Boot.now_ns() < start + 20_000_000 {}
+        let passed = ticks() - before;
+        assert!(passed >= second / 51, "{passed} of {second}");
+        assert_eq!(ticks_in(Duration::ZERO), 0);
     }
 
     #[test]

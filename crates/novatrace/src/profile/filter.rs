@@ -29,8 +29,9 @@ impl Filter {
     }
 }
 
-/// Whether `text` is of the form that `glob` says; in time of the product of their lengths at most.
-fn matches(glob: &str, text: &str) -> bool {
+/// Whether `text` is of the form that `glob` says, with `*` and `?`; in time of the product of their lengths at most.
+#[must_use]
+pub fn matches(glob: &str, text: &str) -> bool {
     let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
     let (mut at, mut in_text) = (0, 0);
     // Where to go on if the last `*` has to swallow one character more.

@@ -17,14 +17,16 @@ mod thread;
 mod track;
 
 pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
-pub use clock::ClockSource;
 pub(crate) use clock::{Clock, Timeline};
+pub use clock::{ClockSource, ticks, ticks_in};
 pub use counter::Counter;
 pub use dynamic::Fields;
+pub use filter::matches;
 pub use flow::{flow, flow_of};
 pub use session::{Overflow, Report, Session, SessionBuilder, open};
 pub use site::{CallSite, LazyName, SiteOn};
 pub(crate) use site::{SiteNames, site_names_from};
 pub use span::{LooseSpan, SpanGuard, name_thread};
 pub use task::{InSpan, InSpanExt, Place, Running, Task, TaskRow, never};
+pub use thread::make_ready;
 pub use track::{LiveTrack, TrackSpan, track};

@@ -112,6 +112,12 @@ impl SiteOn {
         SpanGuard { token: thread::begin(self.0, &said), here: PhantomData }
     }
 
+    /// Begins a span that has begun at `ticks`, which this thread has read since its last record.
+    #[must_use = "the span ends when the guard is dropped"]
+    pub fn begin_at(self, ticks: u64) -> SpanGuard {
+        SpanGuard { token: thread::begin_at(self.0, ticks), here: PhantomData }
+    }
+
     /// Records an instant.
     #[inline(always)]
     #[expect(clippy::needless_pass_by_value, reason = "made for this call")]

@@ -151,6 +151,33 @@ fn begin_slowly<A: Items>(local: &Local, len: usize, head: u64, words: &Words<'_
     open
 }
 
+/// Begins a span at `ticks`, which this thread has read earlier, but after its last record and after it
+/// was [made ready](make_ready).
+pub(super) fn begin_at(site: u32, ticks: u64) -> Token {
+    let words = [head(Kind::LiveBegin, 0, 2, site), ticks];
+    LOCAL.with(|local| {
+        let is_taken = push_slowly(local, 2, 1, |ring, spare| {
+            // SAFETY: this thread's ring.
+            unsafe { ring.try_push(2, spare, &words) }
+        });
+        if !is_taken {
+            return NONE;
+        }
+        let open = local.open.get();
+        local.open.set(open + 1);
+        open
+    })
+}
+
+/// Gives the thread its ring before it records anything, so that its track starts now at the latest.
+pub fn make_ready() {
+    LOCAL.with(|local| {
+        if local.ring.get().is_null() {
+            attach(local);
+        }
+    });
+}
+
 /// Ends the span `token`.
 // Not inlined, so that what is in the program is a comparison and a call, and nothing is computed for
 // spans that are not recorded.

@@ -74,11 +74,23 @@ struct Book {
     /// Open spans, outermost first; `None` for one that has ended while a later one was open.
     open: Vec<Option<Piece>>,
     name: Box<str>,
+    /// The time of the last record of a span or instant.
+    last_ns: u64,
     lost: u64,
     /// Of those, what the trace is to tell of before the next record.
     to_tell: u64,
     /// Events of the ring there is now whose loss the trace has told of.
     told: u64,
+}
+
+impl Book {
+    /// The time of the next record: a thread's are in order, but an old one's line has fewer readings to
+    /// it than the line of the one before may have had.
+    #[inline(always)]
+    fn in_order(&mut self, ns: u64) -> u64 {
+        self.last_ns = self.last_ns.max(ns);
+        self.last_ns
+    }
 }
 
 impl Live {
@@ -182,6 +194,7 @@ impl Worker<'_> {
             known: Vec::new(),
             open: Vec::new(),
             name: thread.name.clone(),
+            last_ns: 0,
             lost: 0,
             to_tell: 0,
             told: 0,
@@ -328,6 +341,7 @@ impl Worker<'_> {
         let number = (head >> 32) as u32;
         match Kind::of(head) {
             Some(Kind::LiveEnd) => {
+                let ns = book.in_order(ns);
                 book.open.pop();
                 if book.open.len() < MAX_DEPTH {
                     book.sequence.end(&mut self.out.batch, ns, None);
@@ -335,11 +349,13 @@ impl Worker<'_> {
                 }
             }
             Some(Kind::LiveBegin) => {
+                let ns = book.in_order(ns);
                 let lead =
                     self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::SliceBegin);
                 book.open.push(Some(lead));
             }
             Some(Kind::LiveInstant) => {
+                let ns = book.in_order(ns);
                 self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::Instant);
             }
             Some(kind) => self.other_record(book, kind, number, ns, record),
@@ -441,7 +457,10 @@ impl Worker<'_> {
     #[inline(never)]
     fn other_record(&mut self, book: &mut Book, kind: Kind, number: u32, ns: u64, record: &[u64]) {
         match kind {
-            Kind::LiveEndOuter => self.end_outer(book, number as usize, ns),
+            Kind::LiveEndOuter => {
+                let ns = book.in_order(ns);
+                self.end_outer(book, number as usize, ns);
+            }
             // Told at the time of what comes next, which was recorded as soon as there was room.
             Kind::Lost => book.to_tell += record.get(2).copied().unwrap_or_default(),
             Kind::LiveCountInt | Kind::LiveCountDouble => {
