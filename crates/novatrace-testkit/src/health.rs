@@ -136,6 +136,7 @@ impl Loaded {
             self.trace(),
             findings.join("\n  ")
         );
+        self.assert_read_alike();
     }
 
     #[track_caller]

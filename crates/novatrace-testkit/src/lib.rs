@@ -18,7 +18,8 @@
 //! 4. [`Loaded::query`] runs SQL; [`Loaded::slices`], [`Loaded::counters`], [`Loaded::flows`],
 //!    [`Loaded::tracks`] and [`Loaded::processes`] give the common facts as plain data.
 //! 5. [`Loaded::tree`] is the whole trace as text, for snapshots; [`assert_tree!`] compares it.
-//! 6. [`Oracle::decode_text`] is a second opinion on the bytes, which finds what the trace processor passes over in silence.
+//! 6. [`Loaded::assert_read_alike`], which `assert_healthy` calls too, holds `novatrace-reader` to the same rows.
+//! 7. [`Oracle::decode_text`] is a second opinion on the bytes, which finds what the trace processor passes over in silence.
 //!
 //! The trace processor is set up by `cargo xtask test`. It runs as a server in a Node process: about 0.3 s
 //! to start, 0.2 s for the first trace and 0.06 s for each one after it. Servers are kept and used
@@ -29,6 +30,7 @@
 //! It writes no traces and decodes no packets: what it says is what SQL says. Text comes out as
 //! UTF-8 with U+FFFD for what is not, since SQL strings have no other form; text after a NUL is lost.
 
+mod alike;
 mod error;
 mod health;
 mod loaded;

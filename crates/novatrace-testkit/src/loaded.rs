@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use novatrace_reader::Source;
 use serde_json::Value as Json;
 
 use crate::server::Server;
@@ -14,13 +15,19 @@ use crate::{Error, Value};
 #[derive(Debug)]
 pub struct Loaded {
     trace: String,
+    /// For our own reader.
+    source: Source,
     /// `None` only while being dropped.
     server: RefCell<Option<Server>>,
 }
 
 impl Loaded {
-    pub(crate) fn new(trace: String, server: Server) -> Self {
-        Self { trace, server: RefCell::new(Some(server)) }
+    pub(crate) fn new(trace: String, source: Source, server: Server) -> Self {
+        Self { trace, source, server: RefCell::new(Some(server)) }
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
     }
 
     /// What error messages call the trace: its path, or its length.

@@ -4,6 +4,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use novatrace_reader::Source;
+
 use crate::server::Server;
 use crate::{Error, Loaded, Skip};
 
@@ -94,7 +96,9 @@ impl Oracle {
         let mut server = Server::take(self)?;
         let trace = path.display().to_string();
         server.load_path(&trace)?;
-        Ok(Loaded::new(trace, server))
+        // The trace processor has read it, so it can be read; a test may remove it before it looks.
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        Ok(Loaded::new(trace.clone(), Source::from_bytes(&trace, bytes), server))
     }
 
     /// Has the trace processor read a trace in memory.
@@ -106,7 +110,7 @@ impl Oracle {
         let mut server = Server::take(self)?;
         let trace = format!("trace of {} bytes", bytes.len());
         server.load_bytes(&trace, bytes)?;
-        Ok(Loaded::new(trace, server))
+        Ok(Loaded::new(trace.clone(), Source::from_bytes(&trace, bytes), server))
     }
 }
 

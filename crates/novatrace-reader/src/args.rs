@@ -1,0 +1,209 @@
+//! Arguments of events, as the trace processor flattens them: `m`, `list[0]`, `dict.key`. Belongs here: debug annotations and
+//! source locations. Does not: what they mean.
+
+use novatrace_core::schema::{
+    debug_annotation as annotation, source_location as location, track_event as event,
+};
+
+use crate::sequence::Sequence;
+use crate::text::Texts;
+use crate::wire::{Fields, Wire};
+
+/// The value of an argument.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// None: what is not a number, or is not defined.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A signed integer.
+    Int(i64),
+    /// An unsigned integer.
+    Uint(u64),
+    /// An address.
+    Pointer(u64),
+    /// A double.
+    Double(f64),
+    /// Text.
+    Text(String),
+}
+
+/// What is odd about an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    Nameless,
+    Empty,
+    KeyCharacters,
+    NotANumber,
+    Twice,
+    /// The number of a text that is not defined so far.
+    Undefined(u64),
+}
+
+/// How deep arguments are followed.
+const MAX_DEPTH: usize = 200;
+
+/// What is found among arguments, in order.
+pub(crate) trait Take {
+    fn value(&mut self, key: &str, value: Value);
+    fn odd(&mut self, _: &str, _: Oddity) {}
+}
+
+/// Goes through an event's arguments.
+pub(crate) fn walk(payload: &[u8], sequence: &Sequence, texts: &Texts, take: &mut impl Take) {
+    let mut walk = Walk { sequence, texts, take, key: String::new() };
+    let mut seen: Vec<String> = vec![];
+    for (number, value) in Fields::of(payload) {
+        match (number, value) {
+            (event::DEBUG_ANNOTATIONS, Wire::Bytes(bytes)) => {
+                walk.entry(bytes, &mut seen, 0);
+            }
+            (event::SOURCE_LOCATION, Wire::Bytes(bytes)) => walk.location(bytes),
+            (event::SOURCE_LOCATION_IID, Wire::Varint(iid)) => walk.interned_location(iid),
+            _ => {}
+        }
+    }
+}
+
+struct Walk<'a, T> {
+    sequence: &'a Sequence,
+    texts: &'a Texts,
+    take: &'a mut T,
+    key: String,
+}
+
+impl<T: Take> Walk<'_, T> {
+    /// An annotation with a name, below the key so far. Names are entered in `seen`.
+    fn entry(&mut self, bytes: &[u8], seen: &mut Vec<String>, depth: usize) -> bool {
+        let mut name = None;
+        for (number, value) in Fields::of(bytes) {
+            match (number, value) {
+                (annotation::NAME_IID, Wire::Varint(iid)) => match self.sequence.keys.get(iid) {
+                    Some(text) => name = Some(self.texts.get(text).to_owned()),
+                    None => self.take.odd(&self.key, Oddity::Undefined(iid)),
+                },
+                (annotation::NAME, Wire::Bytes(text)) => {
+                    name = Some(String::from_utf8_lossy(text).into_owned())
+                }
+                _ => {}
+            }
+        }
+        let Some(name) = name.filter(|name| !name.is_empty()) else {
+            self.take.odd(&self.key, Oddity::Nameless);
+            return false;
+        };
+        let before = self.key.len();
+        if before > 0 {
+            self.key.push('.');
+        }
+        if name.contains(['.', '[', ']']) {
+            self.take.odd(&name, Oddity::KeyCharacters);
+            self.key.push_str(&name.replace(['.', '[', ']'], "_"));
+        } else {
+            self.key.push_str(&name);
+        }
+        if seen.contains(&name) {
+            self.take.odd(&self.key, Oddity::Twice);
+        } else {
+            seen.push(name);
+        }
+        let is_good = self.value(bytes, depth);
+        self.key.truncate(before);
+        is_good
+    }
+
+    fn value(&mut self, bytes: &[u8], depth: usize) -> bool {
+        let (mut dict, mut items, mut is_any) = (vec![], 0, false);
+        for (number, value) in Fields::of(bytes) {
+            let value = match (number, value) {
+                (annotation::BOOL_VALUE, Wire::Varint(value)) => Value::Bool(value != 0),
+                (annotation::UINT_VALUE, Wire::Varint(value)) => Value::Uint(value),
+                (annotation::INT_VALUE, Wire::Varint(value)) => Value::Int(value.cast_signed()),
+                (annotation::DOUBLE_VALUE, Wire::Fixed64(bits)) => match f64::from_bits(bits) {
+                    value if value.is_nan() => {
+                        self.take.odd(&self.key, Oddity::NotANumber);
+                        Value::Null
+                    }
+                    value => Value::Double(value),
+                },
+                (annotation::STRING_VALUE, Wire::Bytes(text)) => Value::Text(text_of(text)),
+                (annotation::STRING_VALUE_IID, Wire::Varint(iid)) => {
+                    match self.sequence.texts.get(iid) {
+                        Some(text) => Value::Text(self.texts.get(text).to_owned()),
+                        None => {
+                            self.take.odd(&self.key, Oddity::Undefined(iid));
+                            Value::Null
+                        }
+                    }
+                }
+                (annotation::POINTER_VALUE, Wire::Varint(value)) => Value::Pointer(value),
+                (9, Wire::Bytes(json)) => Value::Text(text_of(json)),
+                (annotation::DICT_ENTRIES, Wire::Bytes(entry)) => {
+                    is_any = true;
+                    // The others survive one without a name, but not those after it.
+                    if depth < MAX_DEPTH && !self.entry(entry, &mut dict, depth + 1) {
+                        return false;
+                    }
+                    continue;
+                }
+                (annotation::ARRAY_VALUES, Wire::Bytes(item)) => {
+                    is_any = true;
+                    let before = self.key.len();
+                    self.key.push_str(&format!("[{items}]"));
+                    items += 1;
+                    if depth < MAX_DEPTH {
+                        self.value(item, depth + 1);
+                    }
+                    self.key.truncate(before);
+                    continue;
+                }
+                _ => continue,
+            };
+            is_any = true;
+            self.take.value(&self.key, value);
+        }
+        if !is_any {
+            self.take.odd(&self.key, Oddity::Empty);
+        }
+        true
+    }
+
+    fn location(&mut self, bytes: &[u8]) {
+        for (number, value) in Fields::of(bytes) {
+            match (number, value) {
+                (location::FILE_NAME, Wire::Bytes(text)) => {
+                    self.take.value("source_location.file_name", Value::Text(text_of(text)));
+                }
+                (location::FUNCTION_NAME, Wire::Bytes(text)) => {
+                    self.take.value("source_location.function_name", Value::Text(text_of(text)));
+                }
+                (location::LINE_NUMBER, Wire::Varint(line)) => {
+                    self.take.value("source_location.line_number", Value::Uint(line));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn interned_location(&mut self, iid: u64) {
+        let Some(location) = self.sequence.locations.get(iid) else {
+            return self.take.odd("source", Oddity::Undefined(iid));
+        };
+        if let Some(file) = location.file {
+            self.take.value("source.file_name", Value::Text(self.texts.get(file).to_owned()));
+        }
+        if let Some(function) = location.function {
+            self.take
+                .value("source.function_name", Value::Text(self.texts.get(function).to_owned()));
+        }
+        if let Some(line) = location.line {
+            self.take.value("source.line_number", Value::Uint(u64::from(line)));
+        }
+    }
+}
+
+/// Text as SQL has it: up to a NUL.
+fn text_of(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).split('\0').next().unwrap_or_default().to_owned()
+}

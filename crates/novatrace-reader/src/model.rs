@@ -1,0 +1,347 @@
+//! A whole trace as plain data. Belongs here: what the trace processor's tables would hold. Does not: SQL; traces larger than
+//! memory, for which `check` and `info` keep only sums.
+
+use foldhash::{HashMap, HashMapExt};
+
+use crate::Error;
+use crate::args::{self, Take, Value};
+use crate::input::{Packing, Source};
+use crate::packet::Parsed;
+use crate::pipeline;
+use crate::text::TextId;
+use crate::timeline::{Open, Stack};
+use crate::track::{TrackId, TrackKind};
+use crate::walk::{Event, EventKind, Place, State, Visit, walk};
+use crate::wire::{Fields, Wire};
+use novatrace_core::schema::track_event as event;
+
+/// Arguments by name: a debug annotation under its own, `m`, and below it `m.key` or `m[0]`; a source location
+/// under `source.file_name` and the like. In order, the last of those with one name.
+pub type Args = Vec<(String, Value)>;
+
+/// A trace.
+#[derive(Debug, Default)]
+pub struct Trace {
+    /// How the file was packed as a whole.
+    pub packing: Option<Packing>,
+    /// `TraceUuid`.
+    pub uuid: Option<u128>,
+    /// `TraceAttributes`, in order.
+    pub attributes: Vec<(String, String)>,
+    /// By pid.
+    pub processes: Vec<Process>,
+    /// In the order in which they first came.
+    pub tracks: Vec<TrackInfo>,
+    /// In order of start; those at one time in the order of the file.
+    pub slices: Vec<Slice>,
+    /// In order of time within each track.
+    pub counters: Vec<Counter>,
+    /// In order of the events they lead to.
+    pub flows: Vec<Flow>,
+}
+
+/// A process that a descriptor names.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Process {
+    /// Its number.
+    pub pid: i64,
+    /// Its name.
+    pub name: Option<String>,
+}
+
+/// A track.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct TrackInfo {
+    /// `TrackDescriptor.uuid`.
+    pub uuid: u64,
+    /// Its own name.
+    pub name: Option<String>,
+    /// Where it is shown: process, thread, tracks above and its own name, joined by `/`.
+    pub path: String,
+    /// What it shows.
+    pub kind: TrackKind,
+    /// Of a counter.
+    pub unit: Option<String>,
+    /// Index in [`Trace::tracks`] of the one above.
+    pub parent: Option<usize>,
+}
+
+/// A slice, or an instant: a slice of length 0.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Slice {
+    /// Index in [`Trace::tracks`].
+    pub track: usize,
+    /// Nanoseconds of trace time.
+    pub ts: i64,
+    /// Length in nanoseconds; -1 if it never ended.
+    pub dur: i64,
+    /// Name.
+    pub name: Option<String>,
+    /// Category; several are joined by commas.
+    pub category: Option<String>,
+    /// How many slices it is inside of.
+    pub depth: usize,
+    /// The innermost of them: index in [`Trace::slices`].
+    pub parent: Option<usize>,
+    /// Arguments, of begin and end together.
+    pub args: Args,
+}
+
+/// A value of a counter.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct Counter {
+    /// Index in [`Trace::tracks`].
+    pub track: usize,
+    /// Nanoseconds of trace time.
+    pub ts: i64,
+    /// Value.
+    pub value: f64,
+}
+
+/// An arrow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Flow {
+    /// Index in [`Trace::slices`] of where it begins.
+    pub from: usize,
+    /// And of where it leads to.
+    pub to: usize,
+    /// `TrackEvent.flow_ids`.
+    pub id: u64,
+}
+
+impl Trace {
+    /// Reads a trace into memory.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is none. One that is damaged is read as far as it goes: see `check`.
+    pub fn read(source: &Source) -> Result<Self, Error> {
+        Self::read_with(source, pipeline::threads())
+    }
+
+    pub(crate) fn read_with(source: &Source, threads: usize) -> Result<Self, Error> {
+        let mut collect = Collect::default();
+        let (state, packing) = walk(source, threads, &mut collect, |_| {})?;
+        Ok(collect.finish(&state, packing))
+    }
+}
+
+/// Flows of an event.
+#[derive(Debug, Clone, Copy)]
+struct FlowPart {
+    id: u64,
+    is_end: bool,
+}
+
+#[derive(Debug)]
+struct Kept {
+    ts: i64,
+    track: TrackId,
+    kind: EventKind,
+    name: Option<TextId>,
+    late_name: Option<(u32, u32, u64)>,
+    category: Option<TextId>,
+    args: Args,
+    flows: Vec<FlowPart>,
+}
+
+/// Events as they come.
+#[derive(Debug, Default)]
+struct Collect {
+    events: Vec<Kept>,
+}
+
+struct Arguments<'a>(&'a mut Args);
+
+impl Take for Arguments<'_> {
+    fn value(&mut self, key: &str, value: Value) {
+        put(self.0, key, value);
+    }
+}
+
+fn put(args: &mut Args, key: &str, value: Value) {
+    match args.iter_mut().find(|(other, _)| other == key) {
+        Some((_, old)) => *old = value,
+        None => args.push((key.to_owned(), value)),
+    }
+}
+
+impl Visit for Collect {
+    fn packet(&mut self, _: Place, _: &Parsed, _: &[u8], _: &State) {}
+
+    fn event(&mut self, event: &Event<'_>, state: &State) {
+        let sequence = &state.sequences[event.sequence as usize];
+        let (mut arguments, mut flows) = (vec![], vec![]);
+        if let Some(payload) = event.more {
+            args::walk(payload, sequence, &state.texts, &mut Arguments(&mut arguments));
+            for (number, value) in Fields::of(payload) {
+                match (number, value) {
+                    // 36 and 42 are the same, of old.
+                    (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => {
+                        flows.push(FlowPart { id, is_end: false });
+                    }
+                    (event::TERMINATING_FLOW_IDS, Wire::Fixed64(id)) | (42, Wire::Varint(id)) => {
+                        flows.push(FlowPart { id, is_end: true });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.events.push(Kept {
+            ts: event.ts,
+            track: event.track,
+            kind: event.kind,
+            name: event.name,
+            late_name: event.late_name.map(|iid| (event.sequence, sequence.generation, iid)),
+            category: event.category,
+            args: arguments,
+            flows,
+        });
+    }
+}
+
+impl Collect {
+    fn finish(mut self, state: &State, packing: Packing) -> Trace {
+        let said = |text: TextId| state.texts.get(text).to_owned();
+        let mut trace = Trace { packing: Some(packing), uuid: state.uuid, ..Trace::default() };
+        trace.attributes =
+            state.attributes.iter().map(|(key, value)| (said(*key), value.clone())).collect();
+        let mut pids: Vec<i64> =
+            state.tracks.all.iter().filter_map(|track| track.about.pid).collect();
+        pids.sort_unstable();
+        pids.dedup();
+        trace.processes = pids
+            .into_iter()
+            .map(|pid| Process {
+                pid,
+                name: state.tracks.process_names.get(&pid).map(|name| said(*name)),
+            })
+            .collect();
+        let index: HashMap<u64, usize> =
+            state.tracks.all.iter().enumerate().map(|(at, track)| (track.about.uuid, at)).collect();
+        trace.tracks = (0..state.tracks.all.len())
+            .map(|id| {
+                let about = &state.tracks.get(id as TrackId).about;
+                TrackInfo {
+                    uuid: about.uuid,
+                    name: about.name.map(said),
+                    path: state.tracks.path(id as TrackId, &state.texts),
+                    kind: about.kind,
+                    unit: unit(about.unit, about.unit_name.map(said)),
+                    parent: about.parent.and_then(|uuid| index.get(&uuid)).copied(),
+                }
+            })
+            .collect();
+        let strays: Vec<bool> =
+            (0..trace.tracks.len()).map(|id| state.tracks.stray(id as TrackId).is_some()).collect();
+        self.events.retain(|event| !strays[event.track as usize]);
+        // In order of time, those at one time as they came.
+        self.events.sort_by_key(|event| event.ts);
+        let mut build = Build { trace, state, stacks: HashMap::new(), flows: HashMap::new() };
+        for event in self.events {
+            build.event(event);
+        }
+        build.trace.counters.sort_by_key(|counter| counter.track);
+        build.trace
+    }
+}
+
+pub(crate) fn unit(unit: Option<u64>, name: Option<String>) -> Option<String> {
+    match unit {
+        Some(1) => Some("ns".to_owned()),
+        Some(2) => Some("count".to_owned()),
+        Some(3) => Some("bytes".to_owned()),
+        _ => name,
+    }
+}
+
+struct Build<'s> {
+    trace: Trace,
+    state: &'s State,
+    stacks: HashMap<TrackId, Stack<usize>>,
+    /// The last slice of each flow.
+    flows: HashMap<u64, usize>,
+}
+
+impl Build<'_> {
+    fn event(&mut self, mut kept: Kept) {
+        let track = kept.track as usize;
+        if let Some(late) = &kept.late_name {
+            kept.name = self.state.defined_late.get(late).copied();
+        }
+        let said = |text: Option<TextId>| text.map(|text| self.state.texts.get(text).to_owned());
+        let stack = self.stacks.entry(kept.track).or_default();
+        let slices = &mut self.trace.slices;
+        let (length, end) = match kept.kind {
+            EventKind::Counter(value) => {
+                return self.trace.counters.push(Counter { track, ts: kept.ts, value });
+            }
+            EventKind::State => return,
+            EventKind::End => {
+                let mut ended = None;
+                let mut close = |open: &Open<usize>, end: i64, is_cut: bool| {
+                    slices[open.tag].dur = end - open.start;
+                    if !is_cut {
+                        ended = Some(open.tag);
+                    }
+                };
+                stack.end(kept.ts, kept.name, kept.category, &mut close);
+                if let Some(slice) = ended {
+                    for (key, value) in kept.args {
+                        put(&mut self.trace.slices[slice].args, &key, value);
+                    }
+                    self.bind(slice, &kept.flows);
+                }
+                return;
+            }
+            EventKind::Begin => (-1, None),
+            EventKind::Instant => (0, Some(kept.ts)),
+            EventKind::Complete(length) => (length, Some(kept.ts.saturating_add(length))),
+        };
+        let number = slices.len();
+        let open =
+            Open { start: kept.ts, end, name: kept.name, category: kept.category, tag: number };
+        let mut close =
+            |open: &Open<usize>, end: i64, _: bool| slices[open.tag].dur = end - open.start;
+        // One that is too deep is at the top, with its name only, and does not end.
+        let depth = stack.begin(open, &mut close).unwrap_or_else(|| {
+            (kept.args, kept.flows) = (vec![], vec![]);
+            0
+        });
+        let parent = depth.checked_sub(1).and_then(|at| stack.open.get(at)).map(|open| open.tag);
+        // A track without a descriptor is called after its first event.
+        let about = &self.state.tracks.get(kept.track);
+        let name = said(kept.name);
+        if !about.is_described && self.trace.tracks[track].name.is_none() {
+            let called =
+                if about.about.uuid == 0 { Some("Default Track".to_owned()) } else { name.clone() };
+            self.trace.tracks[track].path = called.clone().unwrap_or_default();
+            self.trace.tracks[track].name = called;
+        }
+        let category = said(kept.category);
+        slices.push(Slice {
+            track,
+            ts: kept.ts,
+            dur: length,
+            name,
+            category,
+            depth,
+            parent,
+            args: kept.args,
+        });
+        self.bind(number, &kept.flows);
+    }
+
+    fn bind(&mut self, slice: usize, flows: &[FlowPart]) {
+        for part in flows {
+            let before = if part.is_end {
+                self.flows.remove(&part.id)
+            } else {
+                self.flows.insert(part.id, slice)
+            };
+            if let Some(from) = before {
+                self.trace.flows.push(Flow { from, to: slice, id: part.id });
+            }
+        }
+    }
+}

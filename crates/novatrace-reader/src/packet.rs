@@ -1,0 +1,280 @@
+//! The outside of a packet: what it is, when, on which sequence; of a track event, what nearly all have. Belongs here: one
+//! packet by itself, as several threads take them apart. Does not: anything that depends on the packets before.
+
+use std::sync::Arc;
+
+use novatrace_core::schema::{trace_packet as packet, track_event as event};
+
+use crate::wire::{Fields, Wire};
+
+/// `TracePacket.data`, as far as it matters here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Payload {
+    None,
+    TrackEvent,
+    TrackDescriptor,
+    ClockSnapshot,
+    TraceUuid,
+    TraceAttributes,
+    /// Another packet in the packet: bundles, if nested.
+    Bundle,
+    /// Any other field that Perfetto has, or none that is known.
+    Other(u32),
+}
+
+/// What a packet has, as bits.
+pub(crate) mod has {
+    pub(crate) const TIMESTAMP: u32 = 1 << 0;
+    pub(crate) const CLOCK: u32 = 1 << 1;
+    pub(crate) const SEQUENCE: u32 = 1 << 2;
+    pub(crate) const CLEARED: u32 = 1 << 3;
+    pub(crate) const NEEDS_STATE: u32 = 1 << 4;
+    pub(crate) const INTERNED: u32 = 1 << 5;
+    pub(crate) const DEFAULTS: u32 = 1 << 6;
+    pub(crate) const DROPPED: u32 = 1 << 7;
+    /// More than one payload.
+    pub(crate) const TWO_PAYLOADS: u32 = 1 << 8;
+    /// It could not be taken apart to its end.
+    pub(crate) const MALFORMED: u32 = 1 << 9;
+    pub(crate) const TYPE: u32 = 1 << 10;
+    pub(crate) const TRACK: u32 = 1 << 11;
+    pub(crate) const NAME: u32 = 1 << 12;
+    pub(crate) const CATEGORY: u32 = 1 << 13;
+    pub(crate) const INT: u32 = 1 << 14;
+    pub(crate) const DOUBLE: u32 = 1 << 15;
+    /// The event has what is not in [`Parsed`](super::Parsed): arguments, flows, names spelled out.
+    pub(crate) const MORE: u32 = 1 << 16;
+    /// Extensions are among it.
+    pub(crate) const EXTENSION: u32 = 1 << 17;
+}
+
+/// A packet, taken apart as far as it can be by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parsed {
+    /// The packet's content, in its buffer.
+    pub(crate) start: u32,
+    pub(crate) len: u32,
+    /// The payload's, and of interned data and defaults, the last ones.
+    pub(crate) payload: (u32, u32),
+    pub(crate) interned: (u32, u32),
+    pub(crate) defaults: (u32, u32),
+    pub(crate) has: u32,
+    pub(crate) kind: Payload,
+    pub(crate) sequence: u32,
+    pub(crate) clock: u32,
+    pub(crate) timestamp: u64,
+    /// `previous_packet_dropped`.
+    pub(crate) dropped: u32,
+    /// `TrackEvent.type`.
+    pub(crate) event_type: u8,
+    pub(crate) track: u64,
+    pub(crate) name: u64,
+    pub(crate) category: u64,
+    /// Of a counter, the integer or the double's bits.
+    pub(crate) value: u64,
+}
+
+/// Packets that lie in one buffer.
+#[derive(Debug)]
+pub(crate) struct Packets {
+    pub(crate) bytes: Arc<Vec<u8>>,
+    pub(crate) parsed: Vec<Parsed>,
+    /// Where the buffer begins in the stream; of a bundle, where that one begins.
+    pub(crate) offset: u64,
+    pub(crate) is_bundle: bool,
+}
+
+/// Field numbers that the encoder has no use for.
+pub(crate) const COMPRESSED_PACKETS: u32 = 50;
+pub(crate) const ZSTD_COMPRESSED_PACKETS: u32 = 133;
+const FIRST_EXTENSION: u32 = 1_000;
+
+fn range(bytes: &[u8], inner: &[u8]) -> (u32, u32) {
+    let start = inner.as_ptr().addr() - bytes.as_ptr().addr();
+    (start as u32, inner.len() as u32)
+}
+
+/// Whether a field of a packet is its payload: one of the oneof `data`.
+pub(crate) fn is_payload(number: u32) -> bool {
+    // All that is neither about the packet itself nor state that rides on any packet.
+    !matches!(number, 3 | 8 | 10 | 12 | 13 | 16 | 41 | 42 | 58 | 59 | 76 | 79 | 87 | 88 | 98)
+}
+
+impl Parsed {
+    /// Takes the packet `content` apart, which is a part of `bytes`.
+    #[inline]
+    pub(crate) fn of(bytes: &[u8], content: &[u8]) -> Self {
+        let (start, len) = range(bytes, content);
+        let mut this = Self {
+            start,
+            len,
+            payload: (start, 0),
+            interned: (start, 0),
+            defaults: (start, 0),
+            has: 0,
+            kind: Payload::None,
+            sequence: 0,
+            clock: 0,
+            timestamp: 0,
+            dropped: 0,
+            event_type: 0,
+            track: 0,
+            name: 0,
+            category: 0,
+            value: 0,
+        };
+        let mut fields = Fields::of(content);
+        for (number, value) in fields.by_ref() {
+            match (number, value) {
+                (packet::TIMESTAMP, Wire::Varint(time)) => {
+                    this.timestamp = time;
+                    this.has |= has::TIMESTAMP;
+                }
+                (packet::TRUSTED_PACKET_SEQUENCE_ID, Wire::Varint(id)) => {
+                    this.sequence = id as u32;
+                    this.has |= has::SEQUENCE;
+                }
+                (packet::TRACK_EVENT, Wire::Bytes(event)) => this.event(bytes, event),
+                (packet::SEQUENCE_FLAGS, Wire::Varint(flags)) => {
+                    this.has |= has::CLEARED * u32::from(flags & 1 != 0);
+                    this.has |= has::NEEDS_STATE * u32::from(flags & 2 != 0);
+                }
+                (packet::INTERNED_DATA, Wire::Bytes(data)) => {
+                    this.interned = range(bytes, data);
+                    this.has |= has::INTERNED;
+                }
+                (packet::TRACE_PACKET_DEFAULTS, Wire::Bytes(defaults)) => {
+                    this.defaults = range(bytes, defaults);
+                    this.has |= has::DEFAULTS;
+                }
+                (packet::TIMESTAMP_CLOCK_ID, Wire::Varint(clock)) => {
+                    this.clock = clock as u32;
+                    this.has |= has::CLOCK;
+                }
+                (packet::PREVIOUS_PACKET_DROPPED, Wire::Varint(why)) if why != 0 => {
+                    this.dropped = why as u32;
+                    this.has |= has::DROPPED;
+                }
+                // `incremental_state_cleared`, which came before the flags.
+                (41, Wire::Varint(1)) => this.has |= has::CLEARED,
+                _ => this.other(bytes, number, value),
+            }
+        }
+        if fields.is_malformed() {
+            this.has |= has::MALFORMED;
+        }
+        this
+    }
+
+    #[cold]
+    fn other(&mut self, bytes: &[u8], number: u32, value: Wire<'_>) {
+        let kind = match number {
+            packet::TRACK_DESCRIPTOR => Payload::TrackDescriptor,
+            packet::CLOCK_SNAPSHOT => Payload::ClockSnapshot,
+            packet::TRACE_UUID => Payload::TraceUuid,
+            packet::TRACE_ATTRIBUTES => Payload::TraceAttributes,
+            COMPRESSED_PACKETS | ZSTD_COMPRESSED_PACKETS => Payload::Bundle,
+            _ if is_payload(number) => Payload::Other(number),
+            _ => return,
+        };
+        if let Wire::Bytes(payload) = value {
+            self.put_payload(kind, range(bytes, payload));
+        }
+    }
+
+    fn put_payload(&mut self, kind: Payload, payload: (u32, u32)) {
+        if self.kind != Payload::None {
+            self.has |= has::TWO_PAYLOADS;
+            // A clock snapshot wins over all others.
+            if self.kind == Payload::ClockSnapshot {
+                return;
+            }
+        }
+        (self.kind, self.payload) = (kind, payload);
+    }
+
+    #[inline]
+    fn event(&mut self, bytes: &[u8], event: &[u8]) {
+        if self.kind == Payload::TrackEvent {
+            // The last one counts.
+            let event_bits =
+                has::TYPE | has::TRACK | has::NAME | has::CATEGORY | has::INT | has::DOUBLE;
+            self.has &= !(event_bits | has::MORE | has::EXTENSION);
+        }
+        self.put_payload(Payload::TrackEvent, range(bytes, event));
+        let mut fields = Fields::of(event);
+        for (number, value) in fields.by_ref() {
+            match (number, value) {
+                (event::TYPE, Wire::Varint(kind)) => {
+                    self.event_type = u8::try_from(kind).unwrap_or(u8::MAX);
+                    self.has |= has::TYPE;
+                }
+                (event::NAME_IID, Wire::Varint(iid)) => {
+                    self.name = iid;
+                    self.has |= has::NAME;
+                }
+                (event::CATEGORY_IIDS, Wire::Varint(iid)) if self.has & has::CATEGORY == 0 => {
+                    self.category = iid;
+                    self.has |= has::CATEGORY;
+                }
+                (event::TRACK_UUID, Wire::Varint(uuid)) => {
+                    self.track = uuid;
+                    self.has |= has::TRACK;
+                }
+                (event::COUNTER_VALUE, Wire::Varint(value)) => {
+                    self.value = value;
+                    self.has |= has::INT;
+                }
+                (event::DOUBLE_COUNTER_VALUE, Wire::Fixed64(bits)) => {
+                    self.value = bits;
+                    self.has |= has::DOUBLE;
+                }
+                (number, _) => {
+                    self.has |= has::MORE;
+                    if number >= FIRST_EXTENSION {
+                        self.has |= has::EXTENSION;
+                    }
+                }
+            }
+        }
+        if fields.is_malformed() {
+            self.has |= has::MALFORMED;
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn has(&self, bits: u32) -> bool {
+        self.has & bits == bits
+    }
+}
+
+/// How many packets a part of a chunk has at most.
+const PART: usize = 16 << 10;
+
+/// Takes packets apart, which follow one another in `bytes`, and hands them on in parts. Returns where they end:
+/// before the end of the bytes, if something there is no packet.
+pub(crate) fn parse(
+    bytes: &Arc<Vec<u8>>,
+    offset: u64,
+    is_bundle: bool,
+    hand_on: &mut dyn FnMut(Packets) -> bool,
+) -> usize {
+    let mut parsed = Vec::with_capacity(PART.min(bytes.len() / 8 + 1));
+    let mut fields = Fields::of(bytes);
+    let mut end = 0;
+    while let Some((number, value)) = fields.next() {
+        let (1, Wire::Bytes(content)) = (number, value) else { break };
+        parsed.push(Parsed::of(bytes, content));
+        end = fields.position();
+        if parsed.len() == PART {
+            let parsed = std::mem::replace(&mut parsed, Vec::with_capacity(PART));
+            if !hand_on(Packets { bytes: Arc::clone(bytes), parsed, offset, is_bundle }) {
+                return end;
+            }
+        }
+    }
+    if !parsed.is_empty() {
+        hand_on(Packets { bytes: Arc::clone(bytes), parsed, offset, is_bundle });
+    }
+    end
+}

@@ -1,0 +1,115 @@
+//! What a sequence of packets carries from one to the next: interned texts, defaults, its clocks, sums of counters.
+
+use foldhash::{HashMap, HashMapExt};
+
+use crate::clock::Shift;
+use crate::text::{Interned, TextId};
+
+/// `SourceLocation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Location {
+    pub(crate) file: Option<TextId>,
+    pub(crate) function: Option<TextId>,
+    pub(crate) line: Option<u32>,
+}
+
+/// The tables of interned data that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Table {
+    Category,
+    Name,
+    Key,
+    Text,
+    Location,
+}
+
+impl Table {
+    /// As `InternedData` calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Category => "event_categories",
+            Self::Name => "event_names",
+            Self::Key => "debug_annotation_names",
+            Self::Text => "debug_annotation_string_values",
+            Self::Location => "source_locations",
+        }
+    }
+}
+
+/// A clock of the sequence's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnClock {
+    pub(crate) id: u32,
+    pub(crate) is_incremental: bool,
+    pub(crate) unit: i64,
+    /// Of an incremental one: the time that the next delta is added to, in nanoseconds.
+    pub(crate) now: i64,
+}
+
+/// What a sequence has said so far.
+#[derive(Debug)]
+pub(crate) struct Sequence {
+    pub(crate) id: u32,
+    /// Whether it has cleared its state, and lost nothing since.
+    pub(crate) is_valid: bool,
+    /// Whether it ever did.
+    pub(crate) is_started: bool,
+    /// How often it did.
+    pub(crate) generation: u32,
+    pub(crate) categories: Interned<TextId>,
+    pub(crate) names: Interned<TextId>,
+    pub(crate) keys: Interned<TextId>,
+    pub(crate) texts: Interned<TextId>,
+    pub(crate) locations: Interned<Location>,
+    pub(crate) default_track: Option<u64>,
+    pub(crate) default_clock: Option<u32>,
+    pub(crate) default_extra: Vec<u64>,
+    pub(crate) default_extra_double: Vec<u64>,
+    pub(crate) clocks: Vec<OwnClock>,
+    /// The last way from a clock to the trace's time, and the snapshots that it knew.
+    pub(crate) shift: Option<(u32, u64, Shift)>,
+    /// The last track asked for.
+    pub(crate) last_track: Option<(u64, u32)>,
+    /// Of incremental counters, by track.
+    pub(crate) sums: HashMap<u32, f64>,
+}
+
+impl Sequence {
+    pub(crate) fn new(id: u32) -> Self {
+        Self {
+            id,
+            is_valid: false,
+            is_started: false,
+            generation: 0,
+            categories: Interned::default(),
+            names: Interned::default(),
+            keys: Interned::default(),
+            texts: Interned::default(),
+            locations: Interned::default(),
+            default_track: None,
+            default_clock: None,
+            default_extra: Vec::new(),
+            default_extra_double: Vec::new(),
+            clocks: Vec::new(),
+            shift: None,
+            last_track: None,
+            sums: HashMap::new(),
+        }
+    }
+
+    /// Forgets all but its clocks, which go on.
+    pub(crate) fn clear(&mut self) {
+        let clocks = std::mem::take(&mut self.clocks);
+        let generation = self.generation + 1;
+        *self = Self { is_valid: true, is_started: true, generation, clocks, ..Self::new(self.id) };
+    }
+
+    pub(crate) fn table(&self, table: Table) -> &Interned<TextId> {
+        match table {
+            Table::Category => &self.categories,
+            Table::Name | Table::Location => &self.names,
+            Table::Key => &self.keys,
+            Table::Text => &self.texts,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Names and other texts, each kept once.
+
+use foldhash::{HashMap, HashMapExt};
+
+/// A text in [`Texts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct TextId(u32);
+
+/// Texts by number.
+#[derive(Debug)]
+pub(crate) struct Texts {
+    ids: HashMap<Box<str>, TextId>,
+    texts: Vec<Box<str>>,
+}
+
+impl Texts {
+    pub(crate) fn new() -> Self {
+        Self { ids: HashMap::new(), texts: Vec::new() }
+    }
+
+    /// The number of a text; what is not UTF-8 in it is replaced, and a NUL ends it, as in the trace processor.
+    pub(crate) fn id_of(&mut self, bytes: &[u8]) -> TextId {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.split('\0').next().unwrap_or_default();
+        if let Some(&id) = self.ids.get(text) {
+            return id;
+        }
+        let id = TextId(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
+        if id.0 < u32::MAX {
+            self.texts.push(text.into());
+            self.ids.insert(text.into(), id);
+        }
+        id
+    }
+
+    pub(crate) fn get(&self, id: TextId) -> &str {
+        self.texts.get(id.0 as usize).map_or("", |text| text)
+    }
+}
+
+/// What is interned on a sequence, by iid.
+#[derive(Debug, Clone)]
+pub(crate) struct Interned<T> {
+    /// Small numbers.
+    dense: Vec<Option<T>>,
+    sparse: HashMap<u64, T>,
+}
+
+impl<T> Default for Interned<T> {
+    fn default() -> Self {
+        Self { dense: Vec::new(), sparse: HashMap::new() }
+    }
+}
+
+impl<T: Copy + PartialEq> Interned<T> {
+    #[inline(always)]
+    pub(crate) fn get(&self, iid: u64) -> Option<T> {
+        match self.dense.get(usize::try_from(iid).unwrap_or(usize::MAX)) {
+            Some(&entry) => entry,
+            None => self.sparse.get(&iid).copied(),
+        }
+    }
+
+    /// Defines an entry; the first definition counts. Returns an earlier one, if it is another.
+    pub(crate) fn define(&mut self, iid: u64, entry: T) -> Option<T> {
+        if let Some(before) = self.get(iid) {
+            return (before != entry).then_some(before);
+        }
+        let at = usize::try_from(iid).unwrap_or(usize::MAX);
+        if at <= 2 * self.dense.len() + 64 {
+            if at >= self.dense.len() {
+                let old = self.dense.len();
+                self.dense.resize(at + 1, None);
+                for iid in old..self.dense.len() {
+                    self.dense[iid] = self.sparse.remove(&(iid as u64));
+                }
+            }
+            self.dense[at] = Some(entry);
+        } else {
+            self.sparse.insert(iid, entry);
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_found_whatever_their_numbers() {
+        let mut interned = Interned::default();
+        let numbers: Vec<u64> =
+            (0..100).chain([1 << 40, u64::MAX, 500, 240]).chain(200..300).collect();
+        for &number in &numbers {
+            interned.define(number, number);
+        }
+        assert!(numbers.iter().all(|&number| interned.get(number) == Some(number)));
+        assert_eq!((interned.get(100), interned.get(501)), (None, None));
+        assert_eq!(
+            (interned.define(5, 6), interned.define(5, 5), interned.get(5)),
+            (Some(5), None, Some(5))
+        );
+    }
+}
