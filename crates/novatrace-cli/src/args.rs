@@ -16,6 +16,140 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Simulate a language model on an accelerator and trace it
     Demo(Demo),
+    /// Look for faults in traces, also those that the viewer is silent about
+    Check(Check),
+    /// Say what a trace is and what is in it
+    Info(Info),
+    /// Print a trace's events as text
+    Dump(Dump),
+    /// Copy what can be read of a cut or damaged trace
+    Recover(Recover),
+}
+
+/// Look for faults in traces, whichever tool wrote them.
+///
+/// Each is told with its place, what the viewer shows because of it, and how the writer avoids it. Most
+/// faults of a trace are silent in the viewer. The exit status is 0 if there is none (notes are none), 1 if there are, 2
+/// if a file cannot be read.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  novatrace check out.pftrace
+  novatrace check --format json *.pftrace
+  curl -s https://example.com/trace | novatrace check -")]
+pub(crate) struct Check {
+    /// Traces, plain or compressed; - for standard input
+    #[arg(required_unless_present = "rules", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// How to tell
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    /// How many places to tell for each fault
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) examples: usize,
+
+    /// Leave notes out, which are no faults
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    /// List all rules, and look at no file
+    #[arg(long, exclusive = true)]
+    pub(crate) rules: bool,
+}
+
+/// Say what a trace is and what is in it.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  novatrace info out.pftrace
+  novatrace info --top 20 out.pftrace
+  novatrace info --format json out.pftrace | jq .tracks")]
+pub(crate) struct Info {
+    /// A trace, plain or compressed; - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// How to tell
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+
+    /// How many rows of each table to tell
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) top: usize,
+}
+
+/// Print a trace's events as text, a line for each, in the order of the file.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  novatrace dump out.pftrace | less
+  novatrace dump --track '*/core 0*' --from 1.2ms --to 1.3ms out.pftrace
+  diff <(novatrace dump --plain a.pftrace) <(novatrace dump --plain b.pftrace)")]
+pub(crate) struct Dump {
+    /// A trace, plain or compressed; - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Only events of tracks whose path this glob fits
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) track: Option<String>,
+
+    /// Only events at or after this time of the trace: nanoseconds, or with us, ms or s
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) from: Option<i64>,
+
+    /// Only events before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) to: Option<i64>,
+
+    /// Only packets of these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kind: Vec<novatrace_reader::DumpKind>,
+
+    /// Without packet numbers and offsets, which differ where nothing else does
+    #[arg(long)]
+    pub(crate) plain: bool,
+}
+
+/// Copy what can be read of a cut or damaged trace.
+///
+/// The copy has the whole packets of the file, those of damaged bundles too. Packets whose times cannot be known
+/// any more, since the deltas before them are lost, are left out. What was lost is told.
+#[derive(Args, Debug)]
+pub(crate) struct Recover {
+    /// The damaged trace
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// Where to write the copy; default: the name with `.recovered` before its ending
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Keep packets after a gap though their times may be too early
+    #[arg(long)]
+    pub(crate) keep_doubtful: bool,
+}
+
+/// How results are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// A time such as `1500`, `1.5us`, `3ms` or `2s`, in nanoseconds.
+fn time(text: &str) -> Result<i64, String> {
+    let (number, scale) = [("ns", 1e0), ("us", 1e3), ("ms", 1e6), ("s", 1e9)]
+        .into_iter()
+        .find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))
+        .unwrap_or((text, 1.0));
+    let number: f64 = number
+        .trim()
+        .parse()
+        .map_err(|_| "not a time such as 1500, 1.5us, 3ms or 2s".to_owned())?;
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    Ok((number * scale).round() as i64)
 }
 
 /// Simulate a language model on an accelerator and trace it.
@@ -60,6 +194,15 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(
+            [time("1500"), time("1.5us"), time("3ms"), time("2s")],
+            [Ok(1_500), Ok(1_500), Ok(3_000_000), Ok(2_000_000_000)]
+        );
+        assert!(time("soon").is_err());
     }
 
     #[test]

@@ -5,8 +5,14 @@
 //! a reader that closes the pipe is no error.
 
 mod args;
+mod check;
 mod demo;
+mod dump;
+mod info;
+mod progress;
+mod recover;
 mod table;
+mod units;
 
 use std::ffi::OsString;
 use std::io;
@@ -28,10 +34,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let result = match arguments.command {
-        Command::Demo(demo) => demo::run(&demo),
+        Command::Demo(demo) => demo::run(&demo).map(|()| ExitCode::SUCCESS),
+        Command::Check(check) => check::run(&check),
+        Command::Info(info) => info::run(&info).map(|()| ExitCode::SUCCESS),
+        Command::Dump(dump) => dump::run(dump).map(|()| ExitCode::SUCCESS),
+        Command::Recover(recover) => recover::run(&recover).map(|()| ExitCode::SUCCESS),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);

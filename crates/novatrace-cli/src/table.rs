@@ -7,6 +7,8 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, Table};
 use novatrace::Stats;
 
+use crate::units::{bytes as bytes_text, float, grouped};
+
 /// Wall-clock times of the same run.
 #[derive(Debug)]
 pub(crate) struct Cost {
@@ -145,50 +147,4 @@ fn per_second(count: u64, seconds: f64) -> f64 {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
-}
-
-fn bytes_text(bytes: f64) -> String {
-    let (mut value, mut unit) = (bytes, "B");
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if value < 1000.0 {
-            break;
-        }
-        (value, unit) = (value / 1000.0, larger);
-    }
-    if unit == "B" { format!("{value} B") } else { format!("{value:.2} {unit}") }
-}
-
-fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read, rounded anyway")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        assert_eq!(grouped(0), "0");
-        assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1 234 567");
-    }
-
-    #[test]
-    fn sizes_have_the_unit_that_fits() {
-        assert_eq!(bytes_text(999.0), "999 B");
-        assert_eq!(bytes_text(12_345_678.0), "12.35 MB");
-    }
 }

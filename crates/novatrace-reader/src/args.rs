@@ -46,6 +46,8 @@ const MAX_DEPTH: usize = 200;
 
 /// What is found among arguments, in order.
 pub(crate) trait Take {
+    /// Whether texts of values are worth copying.
+    const WANTS_VALUES: bool = true;
     fn value(&mut self, key: &str, value: Value);
     fn odd(&mut self, _: &str, _: Oddity) {}
 }
@@ -127,7 +129,10 @@ impl<T: Take> Walk<'_, T> {
                     }
                     value => Value::Double(value),
                 },
-                (annotation::STRING_VALUE, Wire::Bytes(text)) => Value::Text(text_of(text)),
+                (annotation::STRING_VALUE, Wire::Bytes(text)) if T::WANTS_VALUES => {
+                    Value::Text(text_of(text))
+                }
+                (annotation::STRING_VALUE, Wire::Bytes(_)) => Value::Null,
                 (annotation::STRING_VALUE_IID, Wire::Varint(iid)) => {
                     match self.sequence.texts.get(iid) {
                         Some(text) => Value::Text(self.texts.get(text).to_owned()),

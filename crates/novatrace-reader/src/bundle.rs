@@ -35,6 +35,8 @@ pub(crate) struct Unpacked {
     pub(crate) codec: Option<Codec>,
     pub(crate) packed: usize,
     pub(crate) bytes: Vec<u8>,
+    /// How many they are, also when they have been taken.
+    pub(crate) bytes_len: usize,
     pub(crate) fault: Option<BundleFault>,
 }
 
@@ -46,8 +48,13 @@ pub(crate) fn unpack(content: &[u8]) -> Option<Unpacked> {
         }
         _ => None,
     })?;
-    let mut unpacked =
-        Unpacked { codec: None, packed: packed.len(), bytes: Vec::new(), fault: None };
+    let mut unpacked = Unpacked {
+        codec: None,
+        packed: packed.len(),
+        bytes: Vec::new(),
+        bytes_len: 0,
+        fault: None,
+    };
     let left = match (number, packed) {
         (ZSTD_COMPRESSED_PACKETS, _) => {
             unpacked.codec = Some(Codec::Zstd);
@@ -99,6 +106,7 @@ pub(crate) fn unpack(content: &[u8]) -> Option<Unpacked> {
     if left > 0 && unpacked.fault.is_none() {
         unpacked.fault = Some(BundleFault::SecondFrame);
     }
+    unpacked.bytes_len = unpacked.bytes.len();
     Some(unpacked)
 }
 

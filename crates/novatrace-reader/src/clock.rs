@@ -80,6 +80,11 @@ impl Clocks {
         self.trace
     }
 
+    /// The clocks that snapshots have.
+    pub(crate) fn known(&self) -> impl Iterator<Item = Clock> {
+        self.neighbours.keys().copied()
+    }
+
     /// Readings of several clocks at one moment, in nanoseconds.
     pub(crate) fn snapshot(
         &mut self,

@@ -111,9 +111,6 @@ rules! {
     BundleRawDeflate "bundle-raw-deflate" Error "a bundle without a zlib or gzip header",
         shows "nothing: the load fails",
         mend "use zlib's own format, not raw deflate";
-    BundleNested "bundle-nested" Error "a bundle in a bundle",
-        shows "nothing: the trace processor aborts",
-        mend "bundle packets once";
     BundleSecondFrame "bundle-second-frame" Error "more behind a bundle's compressed frame",
         shows "nothing: the load fails",
         mend "one frame in a bundle";
@@ -269,9 +266,9 @@ rules! {
     KeyTwice "key-twice" Warning "an argument that an event has twice",
         shows "the last one",
         mend "another key, or an array";
-    KeyAtBothEnds "key-at-both-ends" Note "an argument at the begin and at the end of a slice",
-        shows "that of the end",
-        mend "another key, if both are to be seen";
+    NotAllChecked "not-all-checked" Note "a track with more than two million events that are not in order of time",
+        shows "everything",
+        mend "nothing: `check` does not look at all of them";
     NoCategory "no-category" Note "slices without a category",
         shows "them; converted to JSON, nothing of them",
         mend "a category on begins and instants";

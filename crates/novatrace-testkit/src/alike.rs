@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use novatrace_reader::{Trace, Value as Read};
+use novatrace_reader::{Check, Severity, Trace, Value as Read};
 
 use crate::{Args, Loaded, Value};
 
@@ -84,6 +84,24 @@ impl Loaded {
         };
         let ours = read.flows.iter().map(|flow| (place(flow.from), place(flow.to), Some(flow.id)));
         self.compare("flows", theirs.collect(), ours.collect());
+    }
+
+    /// Fails the test if `novatrace check` has an error or a warning about the trace.
+    ///
+    /// # Panics
+    ///
+    /// If there is one; the message has all of them.
+    #[track_caller]
+    pub fn assert_no_finding(&self) {
+        let check = Check::new().run(self.source(), |_| {});
+        let faults = check.map(|report| report.findings).unwrap_or_default();
+        let faults: Vec<_> =
+            faults.iter().filter(|found| found.severity > Severity::Note).collect();
+        assert!(
+            faults.is_empty(),
+            "{}: sound for the trace processor, and not for `check`: {faults:#?}",
+            self.trace()
+        );
     }
 
     #[track_caller]

@@ -137,6 +137,9 @@ impl Loaded {
             findings.join("\n  ")
         );
         self.assert_read_alike();
+        if expected.is_empty() {
+            self.assert_no_finding();
+        }
     }
 
     #[track_caller]

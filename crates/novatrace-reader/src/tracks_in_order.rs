@@ -1,0 +1,131 @@
+//! Events of each track in order of time, in memory that does not grow with the trace. Belongs here: the order, and the second
+//! way through a file that it may take. Does not: what is made of the events.
+//!
+//! Nearly all writers have the events of one track in order, so that each can be taken as it comes. A track on which one comes
+//! too early is left alone from then on; the file is gone through again for the events of such tracks, which are
+//! kept, as many tracks at a time as memory allows, and sorted.
+
+use crate::Error;
+use crate::input::Source;
+use crate::text::TextId;
+use crate::track::TrackId;
+use crate::walk::{Event, EventKind, Place, State, Visit, walk};
+
+/// Events that are kept at once for sorting: 128 MB at most.
+const MAX_KEPT: u64 = 2 << 20;
+
+/// An event without what only its packet has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Lean {
+    pub(crate) ts: i64,
+    pub(crate) place: Place,
+    pub(crate) sequence: u32,
+    pub(crate) kind: EventKind,
+    pub(crate) name: Option<TextId>,
+    pub(crate) category: Option<TextId>,
+}
+
+impl From<&Event<'_>> for Lean {
+    #[inline(always)]
+    fn from(event: &Event<'_>) -> Self {
+        let &Event { ts, place, sequence, kind, name, category, .. } = event;
+        Self { ts, place, sequence, kind, name, category }
+    }
+}
+
+/// What is made of a track's events, in order of time.
+pub(crate) trait InOrder: Default {
+    fn event(&mut self, event: &Lean);
+}
+
+#[derive(Debug, Default)]
+struct OneTrack<T> {
+    last_ts: i64,
+    events: u64,
+    is_unordered: bool,
+    made: T,
+}
+
+/// All tracks.
+#[derive(Debug)]
+pub(crate) struct TracksInOrder<T> {
+    tracks: Vec<OneTrack<T>>,
+}
+
+impl<T: InOrder> TracksInOrder<T> {
+    pub(crate) fn new() -> Self {
+        Self { tracks: Vec::new() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn event(&mut self, track: TrackId, event: &Lean) {
+        let at = track as usize;
+        if at >= self.tracks.len() {
+            self.tracks.resize_with(at + 1, OneTrack::default);
+        }
+        let track = &mut self.tracks[at];
+        track.events += 1;
+        if event.ts < track.last_ts && !track.is_unordered {
+            (track.is_unordered, track.made) = (true, T::default());
+        }
+        if !track.is_unordered {
+            track.last_ts = event.ts;
+            track.made.event(event);
+        }
+    }
+
+    /// Goes through the file again where need be. Returns the tracks of which not all events were looked at.
+    pub(crate) fn settle(
+        &mut self,
+        source: &Source,
+        threads: usize,
+    ) -> Result<Vec<TrackId>, Error> {
+        let mut cut = vec![];
+        let unordered: Vec<TrackId> = (0..)
+            .zip(&self.tracks)
+            .filter(|(_, track)| track.is_unordered)
+            .map(|(id, _)| id)
+            .collect();
+        let mut unordered = unordered.into_iter().peekable();
+        while let Some(first) = unordered.next() {
+            let mut again = Again { wanted: vec![false; self.tracks.len()], kept: vec![] };
+            let mut events = self.tracks[first as usize].events;
+            again.wanted[first as usize] = true;
+            if events > MAX_KEPT {
+                cut.push(first);
+            }
+            while let Some(next) =
+                unordered.next_if(|next| events + self.tracks[*next as usize].events <= MAX_KEPT)
+            {
+                again.wanted[next as usize] = true;
+                events += self.tracks[next as usize].events;
+            }
+            walk(source, threads, &mut again, |_| {})?;
+            again.kept.sort_by_key(|(track, event)| (*track, event.ts));
+            for (track, event) in &again.kept {
+                self.tracks[*track as usize].made.event(event);
+            }
+        }
+        Ok(cut)
+    }
+
+    /// What was made, by track.
+    pub(crate) fn made(&self) -> impl Iterator<Item = (TrackId, &T)> {
+        (0..).zip(&self.tracks).map(|(id, track)| (id, &track.made))
+    }
+}
+
+struct Again {
+    wanted: Vec<bool>,
+    kept: Vec<(TrackId, Lean)>,
+}
+
+impl Visit for Again {
+    fn event(&mut self, event: &Event<'_>, _: &State) {
+        if self.wanted.get(event.track as usize) == Some(&true)
+            && (self.kept.len() as u64) < MAX_KEPT
+        {
+            self.kept.push((event.track, Lean::from(event)));
+        }
+    }
+}
