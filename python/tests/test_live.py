@@ -6,7 +6,6 @@ import functools
 import inspect
 import logging
 import pickle
-import sys
 import threading
 
 import pytest
@@ -377,25 +376,6 @@ def test_wrong_calls_say_what_is_wrong(path):
         with span:
             with pytest.raises(novatrace.TraceStateError, match="open already"):
                 span.__enter__()
-
-
-def test_memory_is_flat(path):
-    import resource
-
-    value = {"a": [1, 2, {"b": "c"}], "e": ValueError("x")}
-    with novatrace.open(path, overflow="block"):
-
-        def work(count):
-            for at in range(count):
-                with novatrace.trace(f"name {at % 100}", v=value):
-                    at_the_top(at)
-
-        work(20_000)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        work(200_000)
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 4096, f"{grown} KiB"
-    assert sys.getrefcount(value) < 10
 
 
 def test_what_is_logged_is_an_instant(oracle, path):
