@@ -162,7 +162,7 @@ class Span:
         /,
     ) -> bool: ...
     def __call__(self, function: _F) -> _F:
-        """Decorates a function: each call is a span of this name and category."""
+        """Decorates a function: each call is a span like this one, whose arguments are read at each call."""
 
 def instant(
     name: str,

@@ -298,6 +298,46 @@ def test_a_span_decorates(oracle, path):
     assert functions(oracle.read(path))[0] == "step"
 
 
+def test_a_span_decorates_with_its_arguments_and_flows(oracle, path):
+    shared, flow = {"calls": 0}, novatrace.flow()
+
+    @novatrace.trace("step", category="cat", kind="x", shared=shared, flow_in=flow)
+    def step():
+        shared["calls"] += 1
+
+    class Thing:
+        @novatrace.trace("method", of="class")
+        @classmethod
+        def method(cls):
+            return cls
+
+    @novatrace.trace("numbers", count=2)
+    def numbers():
+        yield 1
+
+    @novatrace.trace("coroutine", at=3)
+    async def coroutine():
+        return 4
+
+    async def main():
+        return await coroutine()
+
+    with novatrace.open(path):
+        with novatrace.trace("source", flow_out=flow):
+            pass
+        step()
+        step()
+        assert (Thing.method(), list(numbers()), asyncio.run(main())) == (Thing, [1], 4)
+    rows = [row[3:] for row in oracle.read(path).slices() if row[3] != "source"]
+    assert rows == [
+        ("step", "cat", {"kind": "x", "shared.calls": 0}), ("step", "cat", {"kind": "x", "shared.calls": 1}),
+        ("method", "default", {"of": "class"}), ("numbers", "default", {"count": 2}), ("coroutine", "default", {"at": 3}),
+    ]
+    assert oracle.flows()[0] == ("source", "step")
+    with pytest.raises(TypeError, match="takes the name first, then arguments"):
+        novatrace.trace(step, kind="x")
+
+
 def test_exceptions_go_through(oracle, path):
     with novatrace.open(path):
         with pytest.raises(ZeroDivisionError):

@@ -327,11 +327,16 @@ pub(crate) fn say_args(args: &Bound<'_, PyAny>, fields: &mut Fields) -> PyResult
 }
 
 /// A span while it is open.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) enum Opened {
     #[default]
     No,
     Thread(LooseSpan),
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        let args = self.args.as_ref().map(|args| args.clone_ref(py));
+        Self { args, flows: self.flows.clone() }
+    }
+
     Track(#[expect(dead_code, reason = "ends when dropped")] TrackSpan),
 }
 
@@ -389,10 +394,11 @@ pub(crate) struct Span {
 
 #[pymethods]
 impl Span {
-    /// Decorates a function: each call is a span of this name and category.
+    /// Decorates a function: each call is a span like this one.
     fn __call__(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let name = Some(text(self.name.bind(py)).into_owned());
-        Traced::wrap(function, name, self.site.category(), self.track.clone(), None, false)
+        let (track, said) = (self.track.clone(), self.said.clone_ref(py));
+        Traced::wrap(function, name, self.site.category(), track, None, false, said)
     }
 }
 
@@ -446,7 +452,7 @@ fn make_span(
             return Err(PyTypeError::new_err("@trace(...) takes the name first, then arguments"));
         }
         let category = site(category).category();
-        return Traced::wrap(name, None, category, track.cloned(), None, false);
+        return Traced::wrap(name, None, category, track.cloned(), None, false, said);
     }
     let given = name.get_type().name()?;
     Err(PyTypeError::new_err(format!("trace() takes a name or a function, not {given}")))
