@@ -393,15 +393,115 @@ def test_block_loses_nothing(path):
     assert session.close().lost == 0
 
 
-def test_spans_ended_on_other_threads_do_no_harm(oracle, path):
-    with novatrace.open(path):
-        span = novatrace.trace("moved")
-        span.__enter__()
-        thread = threading.Thread(target=span.__exit__, args=(None, None, None))
-        thread.start()
-        thread.join()
+def elsewhere(work, *arguments):
+    """Does it on another thread, which has the mark `begins` before, and `ended` after."""
+
+    def run():
+        novatrace.instant("begins")
+        work(*arguments)
+        novatrace.instant("ended")
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+
+def end(span):
+    elsewhere(span.__exit__, None, None, None)
+
+
+def entered(name):
+    span = novatrace.trace(name)
+    span.__enter__()
+    return span
+
+
+def begins_and_ends(oracle):
+    """The names of all slices' begins and ends, in order of time; an instant's name once."""
+    rows = oracle.rows("select ts, dur, name from slice")
+    begins = [(start, name) for start, length, name in rows if length != 0]
+    ends = [(start + length, f"/{name}") for start, length, name in rows if length != 0]
+    instants = [(start, name) for start, length, name in rows if length == 0]
+    return [name for _, name in sorted(begins + ends + instants)]
+
+
+def test_a_span_ends_when_another_thread_ends_it(oracle, path):
+    with novatrace.open(path) as session:
+        end(entered("moved"))
+        # Its own thread says something only now.
         novatrace.instant("after")
-    assert set(functions(oracle.read(path))) == {"moved", "after"}
+        report = session.close()
+    assert (report.events, report.left_open) == (4, 0)
+    assert begins_and_ends(oracle.read(path)) == ["moved", "begins", "/moved", "ended", "after"]
+    assert oracle.rows("select depth from slice where name = 'after'") == [(0,)]
+
+
+def test_a_span_ends_when_another_thread_ends_it_although_its_own_says_nothing_more(oracle, path):
+    with novatrace.open(path) as session:
+        outer = entered("outer")
+        end(entered("inner"))
+        end(outer)
+        assert session.close().left_open == 0
+    assert begins_and_ends(oracle.read(path)) == [
+        "outer", "inner", "begins", "/inner", "ended", "begins", "/outer", "ended",
+    ]
+
+
+def test_spans_around_one_that_another_thread_ends_are_as_they_were(oracle, path):
+    with novatrace.open(path) as session:
+        with novatrace.trace("outer"):
+            end(entered("inner"))
+        with novatrace.trace("next"):
+            end(entered("again"))
+            with novatrace.trace("within"):
+                pass
+        assert session.close().left_open == 0
+    assert begins_and_ends(oracle.read(path)) == [
+        "outer", "inner", "begins", "/inner", "ended", "/outer",
+        "next", "again", "begins", "/again", "ended", "within", "/within", "/next",
+    ]
+    assert oracle.rows("select name, depth from slice where name in ('inner', 'next', 'within') order by ts") == [
+        ("inner", 1), ("next", 0), ("within", 1),
+    ]
+
+
+def test_an_outer_span_that_another_thread_ends_splits_what_is_in_it(oracle, path):
+    # What overlaps is no slice of one row.
+    with novatrace.open(path) as session:
+        outer = entered("outer")
+        with novatrace.trace("inner"):
+            end(outer)
+        assert session.close().left_open == 0
+    assert [name for name in begins_and_ends(oracle.read(path)) if name in ("/outer", "ended")] == ["/outer", "ended"]
+    assert len(oracle.rows("select 1 from slice where name in ('inner', '(continued)')")) == 2
+
+
+def test_spans_of_threads_and_sessions_that_are_over_are_over(oracle, path, tmp_path):
+    spans = []
+    with novatrace.open(path):
+        elsewhere(lambda: spans.append(entered("of a thread")))
+        spans.append(entered("of a session"))
+    with novatrace.open(tmp_path / "next"):
+        with novatrace.trace("outer"):
+            for span in spans:
+                end(span)
+        novatrace.instant("after")
+    assert begins_and_ends(oracle.read(tmp_path / "next")) == [
+        "outer", "begins", "ended", "begins", "ended", "/outer", "after",
+    ]
+
+
+def test_a_thread_may_end_very_many_spans_of_anothers(oracle, path):
+    with novatrace.open(path, overflow="block") as session:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            for at in range(2_000):
+                with novatrace.trace("around"):
+                    span = entered("moved")
+                    pool.submit(span.__exit__, None, None, None).result()
+        report = session.close()
+    assert (report.events, report.lost, report.left_open) == (4_000, 0, 0)
+    rows = oracle.read(path).rows("select name, depth, count() from slice group by 1, 2 order by 1")
+    assert rows == [("around", 0, 2_000), ("moved", 1, 2_000)]
 
 
 def test_wrong_calls_say_what_is_wrong(path):

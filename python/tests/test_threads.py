@@ -1,5 +1,6 @@
 """Many threads at once, also without the interpreter's lock (`PYTHON_GIL=0`): what they share stays whole."""
 
+import queue
 import sys
 import threading
 
@@ -147,6 +148,26 @@ def test_a_span_is_open_once(path):
         report = session.close()
     assert len(entered) + len(refused) == 6_000
     assert report.events == len(entered)
+
+
+def test_threads_end_each_others_spans(path, oracle):
+    spans, done = queue.SimpleQueue(), threading.Barrier(4)
+
+    def work(number):
+        for at in range(1_000):
+            span = novatrace.trace(f"moved {number}", at=at)
+            span.__enter__()
+            spans.put(span)
+            with novatrace.trace("own"):
+                spans.get().__exit__(None, None, None)
+        done.wait()
+
+    with novatrace.open(path, overflow="block") as session:
+        at_once(*[lambda number=number: work(number) for number in range(4)])
+        report = session.close()
+    assert (report.events, report.lost, report.left_open) == (8_000, 0, 0)
+    moved = oracle.read(path).rows("select count() from slice where name glob 'moved*' and arg_set_id is not null")
+    assert moved == [(4_000,)]
 
 
 def test_single_packets_name_each_text_once():

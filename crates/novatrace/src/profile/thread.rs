@@ -17,7 +17,7 @@ use super::clock;
 use super::session::{Live, Overflow};
 use super::site::registry;
 use crate::record::{Cursor, Fill, Items, Kind, LIVE_HEAD_WORDS, Refusal, Ring, Writer, head};
-use crate::worker::{EndRecord, ThreadLink};
+use crate::worker::{Attachment, EndRecord, ThreadLink};
 
 struct Local {
     /// Kept alive by [`OWNED`]; null without one.
@@ -237,6 +237,22 @@ fn end_outer(local: &Local, token: Token, ticks: u64) {
     });
 }
 
+/// The number of the attachment that a span began in.
+pub(super) fn attachment(token: Token) -> u32 {
+    ((token & !HOLES) >> 32) as u32
+}
+
+/// Ends what other threads have ended of this one.
+pub(super) fn end_later_ones() {
+    let ends = OWNED.try_with(|owned| {
+        let owned = owned.try_borrow().ok()?;
+        Some(owned.0.as_ref()?.thread.ended())
+    });
+    for (token, ticks) in ends.ok().flatten().unwrap_or_default() {
+        LOCAL.with(|local| end_outer(local, token & !HOLES, ticks));
+    }
+}
+
 /// Records an instant, or whatever else takes no span to end.
 #[inline(always)]
 pub(super) fn event<A: Items, R: Rest>(kind: Kind, number: u32, said: &Said<A, R>) {
@@ -392,9 +408,10 @@ fn attach(local: &Local) -> bool {
         if let Some(old) = owned.0.take() {
             old.let_go();
         }
-        let Some((ring, thread)) = live.attach() else { return false };
+        let open = ((local.open.get() >> 32) + 1) << 32 & !HOLES;
+        let Some((ring, thread)) = live.attach(Attachment::of(open)) else { return false };
         local.ring.set(Arc::as_ptr(&ring));
-        local.open.set(((local.open.get() >> 32) + 1) << 32 & !HOLES);
+        local.open.set(open);
         owned.0 = Some(Attached { live: Arc::clone(&live), thread, ring, holes: Vec::new() });
         true
     });
