@@ -150,8 +150,8 @@ def trace(
 
 @final
 class Span:
-    """From `trace`. May be entered any number of times, but not while it is open. It is ended by the thread
-    that began it; ended by another, it stays open to the end of the thread."""
+    """From `trace`. May be entered any number of times, but not while it is open. Another thread than the one
+    that entered it may leave it: it is drawn on the first one's track, at the latest to that thread's end."""
 
     def __enter__(self) -> Span: ...
     def __exit__(
@@ -162,7 +162,7 @@ class Span:
         /,
     ) -> bool: ...
     def __call__(self, function: _F) -> _F:
-        """Decorates a function: each call is a span of this name and category."""
+        """Decorates a function: each call is a span like this one, whose arguments are read at each call."""
 
 def instant(
     name: str,

@@ -300,6 +300,26 @@ def test_what_the_program_records_itself_stays_inside_its_functions(program):
         assert rows == expected + more
 
 
+def test_a_span_that_another_thread_ends_is_over_for_the_functions_after_it(program):
+    program.write(
+        """\
+        import threading, novatrace
+        def f():
+            span = novatrace.trace("own")
+            span.__enter__()
+            thread = threading.Thread(target=span.__exit__, args=(None, None, None))
+            thread.start(); thread.join()
+            g()
+        def g(): pass
+        f(); g()
+        """
+    )
+    program.traced("script.py", options=["--include", "script.py"])
+    assert program.oracle.read(program.trace).rows("select depth, name from slice order by ts, depth") == [
+        (0, "<module> (script.py:1)"), (1, "f (script.py:2)"), (2, "own"), (2, "g (script.py:8)"), (1, "g (script.py:8)"),
+    ]
+
+
 SHOW = """\
 import sys, __main__
 print(sys.argv, sys.path[0], __name__, __file__, __package__, type(__loader__).__name__)

@@ -294,6 +294,32 @@ fn a_span_that_ends_before_one_begun_later_splits_that_one() {
     assert!(slices.iter().all(|slice| slice.dur >= 0));
 }
 
+/// What has ended does not count as open, however often: spans beyond 500 levels are not shown.
+#[test]
+fn spans_that_end_before_later_ones_leave_nothing_behind() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        let around = trace!("around");
+        for _ in 0..1_000 {
+            let outer = trace!("outer");
+            let inner = trace!("inner");
+            drop(outer);
+            drop(inner);
+        }
+        let after = trace!("after");
+        drop(around);
+        drop(after);
+        let _ = trace!("last");
+    });
+    assert_eq!((report.events, report.lost, report.left_open), (2_003, 0, 0));
+    let slices = loaded.slices();
+    let depths = |wanted: &str| -> std::collections::BTreeSet<_> {
+        slices.iter().filter(|slice| name(slice) == wanted).map(|slice| slice.depth).collect()
+    };
+    assert_eq!((depths("outer"), depths("inner")), ([1].into(), [1, 2].into()));
+    assert_eq!((depths("after"), depths("last")), ([0, 1].into(), [0].into()));
+}
+
 #[test]
 fn tracks_of_ones_own_take_spans_of_any_thread_and_keep_overlaps_apart() {
     let oracle = oracle_or_skip!();

@@ -223,31 +223,31 @@ enum Names {
 }
 
 impl Names {
-    fn of(py: Python<'_>, names: &Bound<'_, PyAny>, len: usize) -> PyResult<Self> {
+    fn of<'py>(py: Python<'py>, names: &Bound<'py, PyAny>, len: usize) -> PyResult<Self> {
         if let Ok(name) = names.cast::<PyString>() {
             return Ok(Self::One(Name::new(&text(name))));
         }
         let mut each = Vec::with_capacity(len);
-        let mut last: Option<(usize, Name)> = None;
-        let mut add = |object: &Bound<'_, PyAny>| -> PyResult<()> {
-            let address = object.as_ptr().addr();
-            let name = match last {
-                Some((known, name)) if known == address => name,
-                _ => Name::new(&text(&any_text(object)?)),
+        // Kept, so that nothing else comes to lie at its address.
+        let mut last: Option<(Bound<'_, PyAny>, Name)> = None;
+        let mut add = |object: Bound<'py, PyAny>| -> PyResult<()> {
+            let name = match &last {
+                Some((known, name)) if known.is(&object) => *name,
+                _ => {
+                    let name = Name::new(&text(&any_text(&object)?));
+                    last = Some((object, name));
+                    name
+                }
             };
-            last = Some((address, name));
             each.push(name);
             Ok(())
         };
         if let Ok(list) = names.cast::<PyList>() {
-            list.iter().try_for_each(|name| add(&name))?;
+            list.iter().try_for_each(&mut add)?;
         } else if let Ok(tuple) = names.cast::<PyTuple>() {
-            tuple.iter().try_for_each(|name| add(&name))?;
+            tuple.iter().try_for_each(&mut add)?;
         } else {
-            // Each is kept alive by the next step only: no address is compared.
-            for name in names.try_iter()? {
-                each.push(Name::new(&text(&any_text(&name?)?)));
-            }
+            names.try_iter()?.try_for_each(|name| add(name?))?;
         }
         if each.len() == len {
             return Ok(Self::Each(each));

@@ -12,6 +12,7 @@ use pyo3::exceptions::PySystemError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::legacy::{LegacyCounterTrack, LegacyTrack};
@@ -170,7 +171,8 @@ unsafe extern "C" fn enter(object: Object, _: Object) -> Object {
     called(|py| {
         // SAFETY: a method of that class.
         let span = unsafe { this::<Span>(py, &object) };
-        span.try_borrow_mut()?.enter(py)?;
+        // Another thread that has a hand on it is waited for.
+        with_critical_section(span, || span.try_borrow_mut()?.enter(py))?;
         Ok(span.clone().into_ptr())
     })
 }
@@ -178,7 +180,8 @@ unsafe extern "C" fn enter(object: Object, _: Object) -> Object {
 unsafe extern "C" fn exit(object: Object, _: *const Object, _: ffi::Py_ssize_t) -> Object {
     called(|py| {
         // SAFETY: a method of that class.
-        unsafe { this::<Span>(py, &object) }.try_borrow_mut()?.end();
+        let span = unsafe { this::<Span>(py, &object) };
+        with_critical_section(span, || span.try_borrow_mut().map(|mut span| span.end()))?;
         Ok(py.None().into_ptr())
     })
 }

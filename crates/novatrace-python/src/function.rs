@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::frame::Place;
-use crate::live::{Opened, say_args};
+use crate::live::{Opened, Said, say_args};
 use crate::value::{any_text, text};
 
 /// What of a call's arguments is recorded.
@@ -28,6 +28,8 @@ pub(crate) struct Traced {
     track: Option<LiveTrack>,
     arguments: Option<Arguments>,
     place: Option<Place>,
+    /// What each call's span says beside that.
+    said: Said,
 }
 
 impl Traced {
@@ -39,13 +41,14 @@ impl Traced {
         track: Option<LiveTrack>,
         skipped: Option<Vec<String>>,
         with_place: bool,
+        said: Said,
     ) -> PyResult<Py<PyAny>> {
         let py = function.py();
         // Under a classmethod or staticmethod is the function that counts.
         if let Ok(inner) = function.getattr(intern!(py, "__func__"))
             && (is_a(function, "classmethod")? || is_a(function, "staticmethod")?)
         {
-            let inner = Self::wrap(&inner, name, category, track, skipped, with_place)?;
+            let inner = Self::wrap(&inner, name, category, track, skipped, with_place, said)?;
             return Ok(function.get_type().call1((inner,))?.unbind());
         }
         if !function.is_callable() {
@@ -70,6 +73,7 @@ impl Traced {
             track,
             arguments,
             place: if with_place { code.as_ref().and_then(Place::of_code) } else { None },
+            said,
         };
         let traced = Bound::new(py, traced)?.into_any();
         let flavour = code.map_or(Ok(0), |code| code.getattr("co_flags")?.extract::<u32>())?;
@@ -104,6 +108,7 @@ impl Traced {
         if let Some(place) = &self.place {
             place.say(py, fields);
         }
+        self.said.say(py, fields)?;
         let Some(Arguments { names, skipped }) = &self.arguments else { return Ok(()) };
         let shown = PyDict::new(py);
         let is_skipped = |name: &str| skipped.iter().any(|skipped| skipped == name);
@@ -217,7 +222,8 @@ impl Traced {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.function)
+        visit.call(&self.function)?;
+        visit.call(&self.said.args)
     }
 }
 
@@ -275,7 +281,8 @@ pub(crate) struct Decorate {
 impl Decorate {
     pub(crate) fn decorate(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let (name, track) = (self.name.clone(), self.track.clone());
-        Traced::wrap(function, name, self.category, track, self.skipped.clone(), self.with_place)
+        let (skipped, said) = (self.skipped.clone(), Said::default());
+        Traced::wrap(function, name, self.category, track, skipped, self.with_place, said)
     }
 }
 

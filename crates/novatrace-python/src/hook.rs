@@ -25,7 +25,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
 
 use crate::frame::PyFrame_GetCode;
-use crate::live::name_thread;
+use crate::live::{end_those_ended_elsewhere, name_thread, set_behind};
 use crate::value::text;
 
 type Hook = unsafe extern "C" fn(
@@ -232,6 +232,7 @@ impl Calls {
             self.calls.push(Call { frame, site, ticks: now, span: SpanGuard::none() });
             return;
         }
+        end_those_ended_elsewhere();
         let span = match site.and_then(CallSite::on) {
             Some(on) => on.begin(Said::nothing()),
             None => SpanGuard::none(),
@@ -249,6 +250,8 @@ impl Calls {
     pub(crate) fn leave(&mut self, frame: usize, by_exception: bool) {
         if self.min_ticks != 0 {
             self.begin_due(ticks());
+        } else {
+            end_those_ended_elsewhere();
         }
         match self.calls.last() {
             None => {}
@@ -484,8 +487,7 @@ unsafe extern "C" fn hook(
     0
 }
 
-/// To be called before this thread records what is none of the hook's: begins that were held back come first.
-#[inline]
+/// Records the begins that were held back.
 pub(crate) fn begin_held_back() {
     if HOLDS_BACK.load(Ordering::Relaxed) {
         with_calls(|calls| {
@@ -525,6 +527,7 @@ pub(crate) fn _hook(
     let choice = Choice { min_ticks, c_functions, include, exclude, own };
     *CHOICE.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice);
     HOLDS_BACK.store(min_ticks != 0, Ordering::Relaxed);
+    set_behind();
     if is_monitored {
         with_calls(|calls| calls.hook(py));
     } else {

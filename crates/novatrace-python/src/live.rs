@@ -3,10 +3,10 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn, flow_of};
+use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn, end_those_said, flow_of};
 use novatrace::{LiveTrack, Name, Overflow, TrackSpan};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -237,6 +237,8 @@ thread_local! {
     static FIELDS: Cell<Fields> = const { Cell::new(Fields::new()) };
     /// The session in which this thread was given its name.
     static NAMED_IN: Cell<u64> = const { Cell::new(0) };
+    /// How many spans were ended by other threads, when this one looked last.
+    static SEEN_ENDED: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Lends this thread's buffer of fields, so that nothing is allocated for an event.
@@ -248,11 +250,44 @@ fn with_fields<T>(work: impl FnOnce(&mut Fields) -> T) -> T {
     answer
 }
 
+/// Whether threads may be behind with what comes before their next record.
+static BEHIND: AtomicBool = AtomicBool::new(false);
+/// How many spans were ended by other threads than theirs.
+static ENDED_ELSEWHERE: AtomicU64 = AtomicU64::new(0);
+
+pub(crate) fn set_behind() {
+    BEHIND.store(true, Ordering::Relaxed);
+}
+
+/// To be called before this thread records what is none of the hook's: what comes before that is recorded first.
+#[inline]
+fn catch_up() {
+    if BEHIND.load(Ordering::Relaxed) {
+        catch_up_slowly();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn catch_up_slowly() {
+    begin_held_back();
+    end_those_ended_elsewhere();
+}
+
+/// Ends those of this thread's spans that others have ended since it looked last.
+#[inline(always)]
+pub(crate) fn end_those_ended_elsewhere() {
+    let ended = ENDED_ELSEWHERE.load(Ordering::Acquire);
+    if ended != 0 && SEEN_ENDED.try_with(|seen| seen.replace(ended)).unwrap_or(ended) != ended {
+        end_those_said();
+    }
+}
+
 /// To be called before this thread records something: calls it in the trace what `threading` calls it,
 /// once a session.
 #[inline]
 pub(crate) fn name_thread(py: Python<'_>) {
-    begin_held_back();
+    catch_up();
     let session = SESSIONS.load(Ordering::Relaxed);
     let is_named = NAMED_IN.try_with(|named| named.replace(session) == session).unwrap_or(true);
     if !is_named {
@@ -278,7 +313,7 @@ pub(crate) struct Said {
     pub(crate) flows: Option<Box<FlowsSaid>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct FlowsSaid {
     through: Vec<u64>,
     ends: Vec<u64>,
@@ -300,6 +335,11 @@ impl Said {
         }
         let none = flows.through.is_empty() && flows.ends.is_empty();
         Ok(Self { args, flows: (!none).then(|| Box::new(flows)) })
+    }
+
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        let args = self.args.as_ref().map(|args| args.clone_ref(py));
+        Self { args, flows: self.flows.clone() }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {
@@ -371,8 +411,11 @@ impl Opened {
 
     pub(crate) fn end(&mut self) {
         if let Self::Thread(span) = std::mem::take(self) {
-            begin_held_back();
-            span.end();
+            catch_up();
+            if !span.end() {
+                ENDED_ELSEWHERE.fetch_add(1, Ordering::Release);
+                set_behind();
+            }
         }
     }
 }
@@ -389,10 +432,11 @@ pub(crate) struct Span {
 
 #[pymethods]
 impl Span {
-    /// Decorates a function: each call is a span of this name and category.
+    /// Decorates a function: each call is a span like this one.
     fn __call__(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let name = Some(text(self.name.bind(py)).into_owned());
-        Traced::wrap(function, name, self.site.category(), self.track.clone(), None, false)
+        let (track, said) = (self.track.clone(), self.said.clone_ref(py));
+        Traced::wrap(function, name, self.site.category(), track, None, false, said)
     }
 }
 
@@ -446,7 +490,7 @@ fn make_span(
             return Err(PyTypeError::new_err("@trace(...) takes the name first, then arguments"));
         }
         let category = site(category).category();
-        return Traced::wrap(name, None, category, track.cloned(), None, false);
+        return Traced::wrap(name, None, category, track.cloned(), None, false, said);
     }
     let given = name.get_type().name()?;
     Err(PyTypeError::new_err(format!("trace() takes a name or a function, not {given}")))

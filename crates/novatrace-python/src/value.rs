@@ -15,6 +15,7 @@ use novatrace::Limits;
 use pyo3::exceptions::PyException;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -258,6 +259,16 @@ impl<'py> Iterator for Entries<'_, 'py> {
     type Item = (Bound<'py, PyAny>, Bound<'py, PyAny>);
 
     fn next(&mut self) -> Option<Self::Item> {
+        // Without the interpreter's lock, another thread could take away what is borrowed here.
+        let dict = self.dict;
+        with_critical_section(dict, || self.borrowed())
+    }
+}
+
+impl<'py> Entries<'_, 'py> {
+    /// The next entry, while nobody changes the dictionary.
+    #[inline(always)]
+    fn borrowed(&mut self) -> Option<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
         let py = self.dict.py();
         let (mut key, mut value) = (std::ptr::null_mut(), std::ptr::null_mut());
         let dict = self.dict.as_ptr();

@@ -109,7 +109,7 @@ struct Readme;
 pub mod __macro_support {
     pub use crate::profile::{
         AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Place,
-        Running, Said, SiteOn, Task, TaskRow, Value, flow_of, make_ready, matches, never, ticks,
-        ticks_in,
+        Running, Said, SiteOn, Task, TaskRow, Value, end_those_said, flow_of, make_ready, matches,
+        never, ticks, ticks_in,
     };
 }

@@ -4,6 +4,7 @@ use novatrace::__macro_support::{CallSite, Fields, flow_of};
 use novatrace::{LiveTrack, Name};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
 use crate::error::state_error;
@@ -85,7 +86,25 @@ impl LegacySpan {
         Ok(slf)
     }
 
-    fn __enter__(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyList>> {
+    fn __enter__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
+        with_critical_section(slf, || Self::enter(slf))
+    }
+
+    #[pyo3(signature = (kind, error, traceback, /))]
+    fn __exit__(
+        slf: &Bound<'_, Self>,
+        kind: &Bound<'_, PyAny>,
+        error: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> PyResult<bool> {
+        let _ = (kind, error, traceback);
+        with_critical_section(slf, || slf.try_borrow_mut().map(|mut span| span.opened.end()))?;
+        Ok(false)
+    }
+}
+
+impl LegacySpan {
+    fn enter<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyList>> {
         let py = slf.py();
         let mut this = slf.try_borrow_mut()?;
         let Self { name, track, args, kwargs, incoming, outgoing, place, opened } = &mut *this;
@@ -116,18 +135,6 @@ impl LegacySpan {
             })?;
         }
         Ok(outgoing.bind(py).clone())
-    }
-
-    #[pyo3(signature = (kind, error, traceback, /))]
-    fn __exit__(
-        &mut self,
-        kind: &Bound<'_, PyAny>,
-        error: &Bound<'_, PyAny>,
-        traceback: &Bound<'_, PyAny>,
-    ) -> bool {
-        let _ = (kind, error, traceback);
-        self.opened.end();
-        false
     }
 }
 

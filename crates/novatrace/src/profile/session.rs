@@ -16,7 +16,7 @@ use super::site::registry;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
-use crate::worker::{Config, Link, Loss, ThreadLink};
+use crate::worker::{Attachment, Config, Link, Loss, ThreadLink};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
 /// not keep up.
@@ -51,8 +51,8 @@ impl Live {
     }
 
     /// A ring for the calling thread; `None` when the session is closed.
-    pub(super) fn attach(&self) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
-        self.link.attach_thread(self.capacity_bytes)
+    pub(super) fn attach(&self, attachment: Attachment) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
+        self.link.attach_thread(attachment, self.capacity_bytes)
     }
 
     pub(super) fn overflow(&self) -> Overflow {

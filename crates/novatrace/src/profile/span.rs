@@ -1,8 +1,6 @@
 //! Spans and instants of a thread's own track.
 
-use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::{Rest, Said};
 use super::site::SiteOn;
@@ -31,61 +29,22 @@ impl SpanGuard {
     }
 }
 
+impl SpanGuard {
+    /// The span, without a guard that ends it.
+    #[inline]
+    pub(super) fn into_token(self) -> Token {
+        let token = self.token;
+        std::mem::forget(self);
+        token
+    }
+}
+
 impl Drop for SpanGuard {
     #[inline(always)]
     fn drop(&mut self) {
         if self.token != 0 {
             thread::end(self.token);
         }
-    }
-}
-
-/// A [`SpanGuard`] that may get onto another thread, for languages whose guards do: there it does
-/// nothing when it ends, and the span stays open until its thread or the session ends.
-#[doc(hidden)]
-#[derive(Debug)]
-#[must_use = "the span goes on until `end`"]
-pub struct LooseSpan {
-    token: Token,
-    thread: u64,
-}
-
-/// A number that no other thread of this process has, or will have.
-fn this_thread() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    thread_local! {
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
-    let number = NUMBER.try_with(|number| {
-        if number.get() == 0 {
-            number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        }
-        number.get()
-    });
-    number.unwrap_or_default()
-}
-
-impl LooseSpan {
-    /// A span of nothing.
-    pub const fn none() -> Self {
-        Self { token: 0, thread: 0 }
-    }
-
-    /// Ends the span.
-    #[inline]
-    pub fn end(self) {
-        if self.token != 0 && self.thread == this_thread() {
-            thread::end(self.token);
-        }
-    }
-}
-
-impl From<SpanGuard> for LooseSpan {
-    #[inline]
-    fn from(guard: SpanGuard) -> Self {
-        let token = guard.token;
-        std::mem::forget(guard);
-        Self { token, thread: if token == 0 { 0 } else { this_thread() } }
     }
 }
 

@@ -17,14 +17,18 @@ use super::clock;
 use super::session::{Live, Overflow};
 use super::site::registry;
 use crate::record::{Cursor, Fill, Items, Kind, LIVE_HEAD_WORDS, Refusal, Ring, Writer, head};
-use crate::worker::{EndRecord, ThreadLink};
+use crate::worker::{Attachment, EndRecord, ThreadLink};
 
 struct Local {
     /// Kept alive by [`OWNED`]; null without one.
     ring: Cell<*const Ring>,
-    /// Open spans; in the high half, the number of this attachment, from 1.
+    /// Open spans; in the high half, the number of this attachment, from 1, and [`HOLES`].
     open: Cell<u64>,
 }
+
+/// Of [`Local::open`]: among the spans that it counts are some that have ended. An end looks for its token
+/// without it, so that all ends then go the way of [`end_outer`], which knows which.
+const HOLES: u64 = 1 << 63;
 
 thread_local! {
     static LOCAL: Local = const { Local { ring: Cell::new(ptr::null()), open: Cell::new(0) } };
@@ -64,7 +68,7 @@ impl Attached {
 impl Local {
     fn detach(&self) {
         self.ring.set(ptr::null());
-        self.open.set(self.open.get() >> 32 << 32);
+        self.open.set((self.open.get() & !HOLES) >> 32 << 32);
     }
 }
 
@@ -186,6 +190,7 @@ pub(super) fn end(token: Token) {
     const HEAD: u64 = head(Kind::LiveEnd, 0, 2, 0);
     let ticks = clock::ticks();
     LOCAL.with(|local| {
+        let token = token & !HOLES;
         if local.open.get() != token + 1 {
             return end_outer(local, token, ticks);
         }
@@ -200,11 +205,11 @@ pub(super) fn end(token: Token) {
     });
 }
 
-/// Ends a span that is not the innermost one, or not of the session there is.
+/// Ends a span that is not the innermost one, or not of the session there is, or when there are holes.
 #[cold]
 #[inline(never)]
 fn end_outer(local: &Local, token: Token, ticks: u64) {
-    let open = local.open.get();
+    let open = local.open.get() & !HOLES;
     if token >> 32 != open >> 32 || token >= open {
         return; // begun in another session, or before the thread's end began
     }
@@ -227,9 +232,25 @@ fn end_outer(local: &Local, token: Token, ticks: u64) {
                 holes.swap_remove(at);
                 open -= 1;
             }
-            local.open.set(open);
+            local.open.set(if holes.is_empty() { open } else { open | HOLES });
         }
     });
+}
+
+/// The number of the attachment that a span began in.
+pub(super) fn attachment(token: Token) -> u32 {
+    ((token & !HOLES) >> 32) as u32
+}
+
+/// Ends what other threads have ended of this one.
+pub(super) fn end_later_ones() {
+    let ends = OWNED.try_with(|owned| {
+        let owned = owned.try_borrow().ok()?;
+        Some(owned.0.as_ref()?.thread.ended())
+    });
+    for (token, ticks) in ends.ok().flatten().unwrap_or_default() {
+        LOCAL.with(|local| end_outer(local, token & !HOLES, ticks));
+    }
 }
 
 /// Records an instant, or whatever else takes no span to end.
@@ -387,9 +408,10 @@ fn attach(local: &Local) -> bool {
         if let Some(old) = owned.0.take() {
             old.let_go();
         }
-        let Some((ring, thread)) = live.attach() else { return false };
+        let open = ((local.open.get() >> 32) + 1) << 32 & !HOLES;
+        let Some((ring, thread)) = live.attach(Attachment::of(open)) else { return false };
         local.ring.set(Arc::as_ptr(&ring));
-        local.open.set(((local.open.get() >> 32) + 1) << 32);
+        local.open.set(open);
         owned.0 = Some(Attached { live: Arc::clone(&live), thread, ring, holes: Vec::new() });
         true
     });

@@ -14,7 +14,7 @@ use super::random::random;
 use super::row::Rows;
 use super::run;
 use super::stats::Stats;
-use super::threads::{Loss, NewThread, ThreadLink};
+use super::threads::{Attachment, Loss, NewThread, ThreadLink};
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::generator::{Flows, OpenId, OpenSliceTable};
@@ -70,6 +70,8 @@ pub(crate) struct Link {
     rings: Mutex<GeneratorRings>,
     /// The same of live threads.
     threads: Mutex<Vec<NewThread>>,
+    /// Live threads that record; of those that are over some are left, until another begins.
+    attached: Mutex<Vec<Weak<ThreadLink>>>,
     /// Ends of live rows' spans that found no room in their threads' rings: no more than there are begins.
     ends: Mutex<Vec<EndRecord>>,
     thread_report: Mutex<ThreadReport>,
@@ -131,6 +133,7 @@ impl Link {
             last_open_id: AtomicU64::new(0),
             rings: Mutex::default(),
             threads: Mutex::default(),
+            attached: Mutex::default(),
             ends: Mutex::default(),
             thread_report: Mutex::default(),
             spare_rings: Mutex::default(),
@@ -187,18 +190,36 @@ impl Link {
 
     /// A ring for the calling thread of a live program, known to the worker; `None` when the trace is
     /// finished.
-    pub(crate) fn attach_thread(&self, bytes: usize) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
+    pub(crate) fn attach_thread(
+        &self,
+        attachment: Attachment,
+        bytes: usize,
+    ) -> Option<(Arc<Ring>, Arc<ThreadLink>)> {
         let spare = self.spare_rings.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let (ring, drain) = spare.unwrap_or_else(|| Ring::with_bytes(bytes));
         ring.adopt();
-        let thread = Arc::new(ThreadLink::of_this_thread());
+        let thread = Arc::new(ThreadLink::of_this_thread(attachment));
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         if self.control().is_closed {
             return None;
         }
         threads.push(NewThread { drain, thread: Arc::clone(&thread) });
         self.rings_made.fetch_add(1, Ordering::Release);
+        drop(threads);
+        let mut attached = self.attached();
+        attached.retain(|thread| thread.strong_count() > 0);
+        attached.push(Arc::downgrade(&thread));
         Some((ring, thread))
+    }
+
+    fn attached(&self) -> MutexGuard<'_, Vec<Weak<ThreadLink>>> {
+        self.attached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live thread of that attachment, if it is not over.
+    pub(crate) fn thread(&self, attachment: Attachment) -> Option<Arc<ThreadLink>> {
+        let attached = self.attached();
+        attached.iter().filter_map(Weak::upgrade).find(|thread| thread.attachment == attachment)
     }
 
     /// Takes the end of a live row's span, for which the calling thread's ring has no room.

@@ -283,6 +283,16 @@ impl Worker<'_> {
         }
     }
 
+    /// Ends the spans that others have ended since the thread's last record.
+    fn end_those_said(&mut self, thread: &mut Thread) {
+        for (token, ticks) in thread.link.ended() {
+            let Some(live) = &self.live else { return };
+            let ns = thread.book.in_order(live.timeline.ns(ticks));
+            #[expect(clippy::cast_possible_truncation, reason = "the low half is the place")]
+            self.end_outer(&mut thread.book, token as u32 as usize, ns);
+        }
+    }
+
     /// Ends the spans that are open, as far as they are in the trace.
     fn end_open(&mut self, book: &mut Book, ns: u64) {
         let open = book.open.iter().take(MAX_DEPTH).flatten().count();
@@ -297,6 +307,7 @@ impl Worker<'_> {
     /// The thread is over, or the session is.
     fn end_thread(&mut self, thread: &mut Thread) {
         thread.follow_name(&mut self.out);
+        self.end_those_said(thread);
         let Some(live) = &self.live else { return };
         let last = thread.book.sequence.last_ns().max(live.timeline.earliest_ns());
         self.end_open(&mut thread.book, last);
@@ -320,6 +331,7 @@ impl Worker<'_> {
         let now = live.timeline.now_ns();
         for mut thread in std::mem::take(&mut live.threads) {
             self.settle_losses(&mut thread);
+            self.end_those_said(&mut thread);
             self.end_open(&mut thread.book, now);
             self.end_thread(&mut thread);
         }

@@ -28,4 +28,4 @@ pub(crate) use link::{Config, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
 pub use threads::Loss;
-pub(crate) use threads::{ThreadLink, give_name};
+pub(crate) use threads::{Attachment, ThreadLink, give_name};

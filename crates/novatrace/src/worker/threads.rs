@@ -5,9 +5,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::record::{Drain, Ring};
 
+/// A thread as it records in one session: spans of an earlier one are not of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Attachment {
+    /// A number that no other thread of the process has.
+    pub(crate) thread: u64,
+    /// How often the thread has been attached.
+    pub(crate) number: u32,
+}
+
 /// What a live thread and the worker share beside the ring.
 #[derive(Debug)]
 pub(crate) struct ThreadLink {
+    pub(crate) attachment: Attachment,
     pub(crate) tid: u32,
     pub(crate) name: Box<str>,
     /// What the operating system called it when it began: the start of its name.
@@ -25,6 +35,8 @@ struct State {
     last_name: Option<String>,
     /// What the program calls it, whatever the operating system does.
     given_name: Option<String>,
+    /// Spans of it that other threads have ended, and when: until it records next.
+    ended: Vec<(u64, u64)>,
 }
 
 thread_local! {
@@ -61,7 +73,7 @@ pub struct Loss {
 }
 
 impl ThreadLink {
-    pub(crate) fn of_this_thread() -> Self {
+    pub(crate) fn of_this_thread(attachment: Attachment) -> Self {
         let tid = system::tid();
         let system_name = system::own_name();
         let given = given_name();
@@ -72,7 +84,7 @@ impl ThreadLink {
             Some(name) if tid != std::process::id() => name.into(),
             _ => system_name.clone().unwrap_or_else(|| format!("thread {tid}")).into(),
         };
-        Self { tid, name, system_name, state: Mutex::new(state) }
+        Self { attachment, tid, name, system_name, state: Mutex::new(state) }
     }
 
     /// See [`give_name`], of a thread that records already.
@@ -98,6 +110,16 @@ impl ThreadLink {
         state.grown_words = sum;
         state.grown.push(drain);
         Some(ring)
+    }
+
+    /// Another thread ends a span of this one.
+    pub(crate) fn end_later(&self, token: u64, ticks: u64) {
+        self.state().ended.push((token, ticks));
+    }
+
+    /// The spans that others have ended, each but once.
+    pub(crate) fn ended(&self) -> Vec<(u64, u64)> {
+        std::mem::take(&mut self.state().ended)
     }
 
     /// The ring after one that was let go; `None` if the thread is over.
