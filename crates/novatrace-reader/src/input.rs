@@ -1,7 +1,7 @@
 //! Where the bytes come from: a file, standard input, memory; whole-file gzip and zstd are unpacked. Belongs here: what
 //! a file is as a whole. Does not: packets.
 //!
-//! Files are read, not mapped: a block of 256 KiB stays in the cache until its packets are taken apart, so that mapping
+//! Files are read, not mapped: a block of 64 KiB stays in the cache until its packets are taken apart, so that mapping
 //! saves nothing, and a file that is cut while it is read is then a signal that ends the program.
 
 use std::fs::File;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use novatrace_core::schema::{trace_packet as packet, track_event as event};
 
-use crate::wire::{Fields, Wire};
+use crate::wire::{Fields, Wire, varint};
 
 /// `TracePacket.data`, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,6 +46,26 @@ pub(crate) mod has {
     pub(crate) const MORE: u32 = 1 << 16;
     /// Extensions are among it.
     pub(crate) const EXTENSION: u32 = 1 << 17;
+}
+
+/// Tags of one byte: the field's number and its wire type.
+mod tag {
+    use novatrace_core::schema::{trace_packet as packet, track_event as event};
+
+    const fn tag(field: u32, wire_type: u32) -> u8 {
+        assert!(field < 16);
+        (field << 3 | wire_type) as u8
+    }
+
+    pub(super) const TIMESTAMP: u8 = tag(packet::TIMESTAMP, 0);
+    pub(super) const SEQUENCE: u8 = tag(packet::TRUSTED_PACKET_SEQUENCE_ID, 0);
+    pub(super) const FLAGS: u8 = tag(packet::SEQUENCE_FLAGS, 0);
+    pub(super) const TRACK_EVENT: u8 = tag(packet::TRACK_EVENT, 2);
+    pub(super) const TYPE: u8 = tag(event::TYPE, 0);
+    pub(super) const NAME_IID: u8 = tag(event::NAME_IID, 0);
+    pub(super) const CATEGORY_IID: u8 = tag(event::CATEGORY_IIDS, 0);
+    pub(super) const TRACK_UUID: u8 = tag(event::TRACK_UUID, 0);
+    pub(super) const DEBUG_ANNOTATION: u8 = tag(event::DEBUG_ANNOTATIONS, 2);
 }
 
 /// A packet, taken apart as far as it can be by itself.
@@ -123,51 +143,87 @@ impl Parsed {
             category: 0,
             value: 0,
         };
-        let mut fields = Fields::of(content);
-        for (number, value) in fields.by_ref() {
-            match (number, value) {
-                (packet::TIMESTAMP, Wire::Varint(time)) => {
+        let (mut at, end) = (start as usize, (start + len) as usize);
+        // What nearly all packets have, by their tags; the rest field by field.
+        while at < end {
+            let next = match bytes[at] {
+                tag::TIMESTAMP => varint(bytes, at + 1).map(|(time, next)| {
                     this.timestamp = time;
                     this.has |= has::TIMESTAMP;
-                }
-                (packet::TRUSTED_PACKET_SEQUENCE_ID, Wire::Varint(id)) => {
+                    next
+                }),
+                tag::SEQUENCE => varint(bytes, at + 1).map(|(id, next)| {
                     this.sequence = id as u32;
                     this.has |= has::SEQUENCE;
-                }
-                (packet::TRACK_EVENT, Wire::Bytes(event)) => this.event(bytes, event),
-                (packet::SEQUENCE_FLAGS, Wire::Varint(flags)) => {
+                    next
+                }),
+                tag::FLAGS => varint(bytes, at + 1).map(|(flags, next)| {
                     this.has |= has::CLEARED * u32::from(flags & 1 != 0);
                     this.has |= has::NEEDS_STATE * u32::from(flags & 2 != 0);
+                    next
+                }),
+                tag::TRACK_EVENT => match varint(bytes, at + 1) {
+                    Some((len, from)) if len <= (end - from.min(end)) as u64 => {
+                        let to = from + len as usize;
+                        this.event(bytes, from, to);
+                        Some(to)
+                    }
+                    _ => None,
+                },
+                _ => {
+                    let mut fields = Fields::of(&bytes[at..end]);
+                    fields.next().map(|(number, value)| {
+                        this.other(bytes, number, value);
+                        at + fields.position()
+                    })
                 }
-                (packet::INTERNED_DATA, Wire::Bytes(data)) => {
-                    this.interned = range(bytes, data);
-                    this.has |= has::INTERNED;
+            };
+            match next {
+                Some(next) if next <= end => at = next,
+                _ => {
+                    this.has |= has::MALFORMED;
+                    break;
                 }
-                (packet::TRACE_PACKET_DEFAULTS, Wire::Bytes(defaults)) => {
-                    this.defaults = range(bytes, defaults);
-                    this.has |= has::DEFAULTS;
-                }
-                (packet::TIMESTAMP_CLOCK_ID, Wire::Varint(clock)) => {
-                    this.clock = clock as u32;
-                    this.has |= has::CLOCK;
-                }
-                (packet::PREVIOUS_PACKET_DROPPED, Wire::Varint(why)) if why != 0 => {
-                    this.dropped = why as u32;
-                    this.has |= has::DROPPED;
-                }
-                // `incremental_state_cleared`, which came before the flags.
-                (41, Wire::Varint(1)) => this.has |= has::CLEARED,
-                _ => this.other(bytes, number, value),
             }
-        }
-        if fields.is_malformed() {
-            this.has |= has::MALFORMED;
         }
         this
     }
 
-    #[cold]
+    #[inline(never)]
     fn other(&mut self, bytes: &[u8], number: u32, value: Wire<'_>) {
+        match (number, value) {
+            (packet::INTERNED_DATA, Wire::Bytes(data)) => {
+                self.interned = range(bytes, data);
+                self.has |= has::INTERNED;
+            }
+            (packet::TRACE_PACKET_DEFAULTS, Wire::Bytes(defaults)) => {
+                self.defaults = range(bytes, defaults);
+                self.has |= has::DEFAULTS;
+            }
+            (packet::TIMESTAMP_CLOCK_ID, Wire::Varint(clock)) => {
+                self.clock = clock as u32;
+                self.has |= has::CLOCK;
+            }
+            (packet::PREVIOUS_PACKET_DROPPED, Wire::Varint(why)) if why != 0 => {
+                self.dropped = why as u32;
+                self.has |= has::DROPPED;
+            }
+            // `incremental_state_cleared`, which came before the flags.
+            (41, Wire::Varint(1)) => self.has |= has::CLEARED,
+            // Longer tags than need be.
+            (packet::TIMESTAMP, Wire::Varint(time)) => {
+                self.timestamp = time;
+                self.has |= has::TIMESTAMP;
+            }
+            (packet::TRUSTED_PACKET_SEQUENCE_ID, Wire::Varint(id)) => {
+                self.sequence = id as u32;
+                self.has |= has::SEQUENCE;
+            }
+            _ => self.other_payload(bytes, number, value),
+        }
+    }
+
+    fn other_payload(&mut self, bytes: &[u8], number: u32, value: Wire<'_>) {
         let kind = match number {
             packet::TRACK_DESCRIPTOR => Payload::TrackDescriptor,
             packet::CLOCK_SNAPSHOT => Payload::ClockSnapshot,
@@ -193,53 +249,91 @@ impl Parsed {
         (self.kind, self.payload) = (kind, payload);
     }
 
-    #[inline]
-    fn event(&mut self, bytes: &[u8], event: &[u8]) {
+    #[inline(always)]
+    fn event(&mut self, bytes: &[u8], start: usize, end: usize) {
         if self.kind == Payload::TrackEvent {
             // The last one counts.
             let event_bits =
                 has::TYPE | has::TRACK | has::NAME | has::CATEGORY | has::INT | has::DOUBLE;
             self.has &= !(event_bits | has::MORE | has::EXTENSION);
         }
-        self.put_payload(Payload::TrackEvent, range(bytes, event));
-        let mut fields = Fields::of(event);
-        for (number, value) in fields.by_ref() {
-            match (number, value) {
-                (event::TYPE, Wire::Varint(kind)) => {
+        self.put_payload(Payload::TrackEvent, (start as u32, (end - start) as u32));
+        let mut at = start;
+        while at < end {
+            let next = match bytes[at] {
+                tag::TYPE => varint(bytes, at + 1).map(|(kind, next)| {
                     self.event_type = u8::try_from(kind).unwrap_or(u8::MAX);
                     self.has |= has::TYPE;
-                }
-                (event::NAME_IID, Wire::Varint(iid)) => {
+                    next
+                }),
+                tag::NAME_IID => varint(bytes, at + 1).map(|(iid, next)| {
                     self.name = iid;
                     self.has |= has::NAME;
+                    next
+                }),
+                tag::CATEGORY_IID if self.has & has::CATEGORY == 0 => {
+                    varint(bytes, at + 1).map(|(iid, next)| {
+                        self.category = iid;
+                        self.has |= has::CATEGORY;
+                        next
+                    })
                 }
-                (event::CATEGORY_IIDS, Wire::Varint(iid)) if self.has & has::CATEGORY == 0 => {
-                    self.category = iid;
-                    self.has |= has::CATEGORY;
-                }
-                (event::TRACK_UUID, Wire::Varint(uuid)) => {
+                tag::TRACK_UUID => varint(bytes, at + 1).map(|(uuid, next)| {
                     self.track = uuid;
                     self.has |= has::TRACK;
-                }
-                (event::COUNTER_VALUE, Wire::Varint(value)) => {
-                    self.value = value;
-                    self.has |= has::INT;
-                }
-                (event::DOUBLE_COUNTER_VALUE, Wire::Fixed64(bits)) => {
-                    self.value = bits;
-                    self.has |= has::DOUBLE;
-                }
-                (number, _) => {
+                    next
+                }),
+                tag::DEBUG_ANNOTATION => varint(bytes, at + 1).and_then(|(len, from)| {
                     self.has |= has::MORE;
-                    if number >= FIRST_EXTENSION {
-                        self.has |= has::EXTENSION;
-                    }
+                    from.checked_add(usize::try_from(len).ok()?)
+                }),
+                _ => self.other_of_event(bytes, at, end),
+            };
+            match next {
+                Some(next) if next <= end => at = next,
+                _ => {
+                    self.has |= has::MALFORMED;
+                    break;
                 }
             }
         }
-        if fields.is_malformed() {
-            self.has |= has::MALFORMED;
+    }
+
+    /// What fewer events have. Returns where it ends.
+    #[inline(never)]
+    fn other_of_event(&mut self, bytes: &[u8], at: usize, end: usize) -> Option<usize> {
+        let mut fields = Fields::of(&bytes[at..end]);
+        let (number, value) = fields.next()?;
+        match (number, value) {
+            (event::COUNTER_VALUE, Wire::Varint(value)) => {
+                self.value = value;
+                self.has |= has::INT;
+            }
+            (event::DOUBLE_COUNTER_VALUE, Wire::Fixed64(bits)) => {
+                self.value = bits;
+                self.has |= has::DOUBLE;
+            }
+            // Longer tags than need be.
+            (event::TYPE, Wire::Varint(kind)) => {
+                self.event_type = u8::try_from(kind).unwrap_or(u8::MAX);
+                self.has |= has::TYPE;
+            }
+            (event::TRACK_UUID, Wire::Varint(uuid)) => {
+                self.track = uuid;
+                self.has |= has::TRACK;
+            }
+            (event::NAME_IID, Wire::Varint(iid)) => {
+                self.name = iid;
+                self.has |= has::NAME;
+            }
+            (number, _) => {
+                self.has |= has::MORE;
+                if number >= FIRST_EXTENSION {
+                    self.has |= has::EXTENSION;
+                }
+            }
         }
+        Some(at + fields.position())
     }
 
     #[inline(always)]
@@ -249,7 +343,7 @@ impl Parsed {
 }
 
 /// How many packets a part of a chunk has at most.
-const PART: usize = 16 << 10;
+const PART: usize = 1 << 10;
 
 /// Takes packets apart, which follow one another in `bytes`, and hands them on in parts. Returns where they end:
 /// before the end of the bytes, if something there is no packet.

@@ -41,15 +41,28 @@ impl<'a> Wire<'a> {
 /// A varint at `at`, and where it ends.
 #[inline(always)]
 pub(crate) fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    let first = *bytes.get(at)?;
-    if first < 0x80 {
-        return Some((u64::from(first), at + 1));
+    let Some(&word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
+        return varint_bytewise(bytes, at);
+    };
+    let word = u64::from_le_bytes(word);
+    if word & 0x80 == 0 {
+        return Some((word & 0x7F, at + 1));
     }
-    long_varint(bytes, at)
+    // The first byte without its high bit is the last one. All that is done at once, whatever their number: a
+    // branch for each byte would be guessed wrong time and again.
+    let last = !word & 0x8080_8080_8080_8080;
+    if last == 0 {
+        return varint_bytewise(bytes, at);
+    }
+    let bits = word & (last ^ (last - 1)) & 0x7F7F_7F7F_7F7F_7F7F;
+    let bits = bits & 0x007F_007F_007F_007F | (bits & 0x7F00_7F00_7F00_7F00) >> 1;
+    let bits = bits & 0x0000_3FFF_0000_3FFF | (bits & 0x3FFF_0000_3FFF_0000) >> 2;
+    let bits = bits & 0x0FFF_FFFF | (bits & 0x0FFF_FFFF_0000_0000) >> 4;
+    Some((bits, at + (last.trailing_zeros() as usize + 1) / 8))
 }
 
-#[inline]
-fn long_varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
+#[inline(never)]
+fn varint_bytewise(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let mut value = 0;
     for (index, &byte) in bytes.get(at..)?.iter().take(10).enumerate() {
         // Of the tenth byte, one bit counts.
@@ -179,10 +192,23 @@ mod tests {
 
     #[test]
     fn varints_read_back() {
-        for value in [0, 1, 127, 128, 300, u64::from(u32::MAX), u64::MAX] {
-            let mut bytes = vec![];
-            put_varint(&mut bytes, value);
-            assert_eq!(varint(&bytes, 0), Some((value, bytes.len())));
+        for bits in 0..=64 {
+            for value in [
+                1_u64.checked_shl(bits).unwrap_or(0),
+                1_u64.checked_shl(bits).unwrap_or(0).wrapping_sub(1),
+                0x5A5A_A5A5_1234_5678 >> (bits % 64),
+            ] {
+                for behind in [&[][..], &[0xFF; 9], &[0; 9]] {
+                    let mut bytes = vec![];
+                    put_varint(&mut bytes, value);
+                    let len = bytes.len();
+                    bytes.extend(behind);
+                    assert_eq!(varint(&bytes, 0), Some((value, len)));
+                }
+            }
         }
+        assert_eq!(varint(&[0xFF; 20], 0), None);
+        // Longer than need be.
+        assert_eq!(varint(&[0x81, 0x80, 0x80, 0, 7, 7, 7, 7, 7], 0), Some((1, 4)));
     }
 }
