@@ -356,3 +356,51 @@ fn spans_that_are_split_after_a_loss_keep_their_names() {
     assert_eq!(inner, [("inner", 1), ("inner", 0), ("inner", 0)]);
     assert!(slices.iter().all(|slice| slice.name.is_some()));
 }
+
+#[test]
+fn what_no_ring_can_hold_is_counted_and_harms_nothing_after_it() {
+    let oracle = oracle_or_skip!();
+    for overflow in [Overflow::DropNewest, Overflow::Block, Overflow::Grow(64 << 20)] {
+        for long in ["y".repeat(600_000), "\0".repeat(600_000), "A".repeat(5 << 20)] {
+            let builder = Session::builder().overflow(overflow).capacity(16 << 20);
+            let (loaded, report) = support::recording(&oracle, builder, || {
+                let row = novatrace::track("row");
+                instant!("long", text = long.as_str());
+                for _ in 0..100 {
+                    let _span = trace!("long", text = long.as_str(), at = 1);
+                    let _inner = trace!("short");
+                }
+                drop(row.trace("short"));
+            });
+            assert_eq!((report.events, report.lost), (101, 101), "{overflow:?}");
+            let slices = loaded.slices();
+            assert_eq!(slices.iter().filter(|slice| name(slice) == "short").count(), 101);
+        }
+    }
+}
+
+#[test]
+fn a_loss_before_a_rows_span_is_marked_when_it_was() {
+    let oracle = oracle_or_skip!();
+    let gate = Gate::default();
+    let mut start_ns = 0;
+    let (bytes, report) = recording_into(&gate, tiny(), |session| {
+        let row = novatrace::track("row");
+        hold(&gate);
+        start_ns = support::boottime_ns();
+        for _ in 0..1_000 {
+            let _span = row.trace("span");
+        }
+        gate.open();
+        session.flush().expect("memory takes all");
+        drop(row.trace("after"));
+    });
+    let loaded = read(&oracle, &bytes);
+    let slices = loaded.slices();
+    assert!(report.lost > 0);
+    let told: Vec<_> = slices.iter().filter(|slice| name(slice) == "events lost").collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].args["count"], Value::Uint(report.lost));
+    let after = slices.iter().find(|slice| name(slice) == "after").expect("there was room");
+    assert!((start_ns.cast_signed() - 20_000..=after.ts).contains(&told[0].ts));
+}

@@ -21,6 +21,12 @@ pub enum CreateError {
         /// The missing folder.
         parent: PathBuf,
     },
+    /// Another trace is being written to it, by this process or another.
+    #[error("cannot create trace `{}`: another trace is being written there; finish that one first, or choose another name", path.display())]
+    InUse {
+        /// As given.
+        path: PathBuf,
+    },
     /// Anything else.
     #[error("cannot create trace `{}`", path.display())]
     Io {

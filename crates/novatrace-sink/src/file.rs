@@ -1,6 +1,6 @@
 //! A plain file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ impl FileSink {
     ///
     /// # Errors
     ///
-    /// [`CreateError`], with nothing created: the path is a directory, its parent is missing, or
-    /// the operating system refuses.
+    /// [`CreateError`], with nothing created or emptied: the path is a directory, its parent is missing, another trace is
+    /// being written to it, by this process or another, or the operating system refuses.
     pub fn create(path: impl AsRef<Path>) -> Result<Self, CreateError> {
         let path = path.as_ref();
         if path.is_dir() {
@@ -53,9 +53,18 @@ impl FileSink {
             }
             _ => {}
         }
-        let open = OpenOptions::new().write(true).create(true).truncate(true).open(path);
-        let file = open.map_err(|source| CreateError::Io { path: path.to_owned(), source })?;
+        let fail = |source| CreateError::Io { path: path.to_owned(), source };
+        // Emptied once it is known to be nobody else's.
+        let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = open.map_err(fail)?;
         let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        if is_regular {
+            // A file system without locks has none to refuse by.
+            if let Err(TryLockError::WouldBlock) = file.try_lock() {
+                return Err(CreateError::InUse { path: path.to_owned() });
+            }
+            file.set_len(0).map_err(fail)?;
+        }
         Ok(Self { file, path: path.to_owned(), len: 0, is_regular, syncs: false })
     }
 
@@ -92,6 +101,15 @@ impl Sink for FileSink {
     }
 }
 
+impl Drop for FileSink {
+    fn drop(&mut self) {
+        // Closing does not, as long as a forked child has the file.
+        if self.is_regular {
+            let _ = self.file.unlock();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,6 +122,21 @@ mod tests {
         let mut sink = FileSink::create(&path).expect("creatable");
         sink.write(b"new").expect("writable");
         assert_eq!(std::fs::read(&path).expect("readable"), b"new");
+    }
+
+    #[test]
+    fn a_file_has_one_writer_and_another_empties_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        let mut sink = FileSink::create(&path).expect("creatable");
+        sink.write(b"whole packets").expect("writable");
+        let error = FileSink::create(&path).expect_err("it has a writer");
+        assert!(matches!(error, CreateError::InUse { .. }), "{error}");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"whole packets");
+        drop(sink);
+        FileSink::create(&path).expect("the writer is gone");
+        let null = || FileSink::create("/dev/null").expect("always there");
+        drop((null(), null()));
     }
 
     #[test]

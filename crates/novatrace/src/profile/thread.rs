@@ -16,7 +16,9 @@ use super::args::{Rest, Said, Words};
 use super::clock;
 use super::session::{Live, Overflow};
 use super::site::registry;
-use crate::record::{Cursor, Fill, Items, Kind, LIVE_HEAD_WORDS, Refusal, Ring, Writer, head};
+use crate::record::{
+    Cursor, Fill, Items, Kind, LIVE_HEAD_WORDS, MAX_WORDS, Refusal, Ring, Writer, head,
+};
 use crate::worker::{Attachment, EndRecord, ThreadLink};
 
 struct Local {
@@ -365,7 +367,8 @@ fn push_slowly(
             }
             Err(Refusal::Closed) => local.detach(),
             Err(Refusal::Full) => {
-                if !make_room(local, ring, 2 * len as u64 + spare + 8) {
+                // No room would ever be enough for a record longer than they can be.
+                if len > MAX_WORDS || !make_room(local, ring, 2 * len as u64 + spare + 8) {
                     ring.count_lost();
                     return false;
                 }

@@ -202,7 +202,7 @@ impl Ring {
         let to_end = self.capacity() - (position & self.mask);
         let end = position + len as u64;
         let needed = (end + spare).wrapping_sub(owner.seen_head.get());
-        if len as u64 > to_end || needed > self.capacity() {
+        if len as u64 > to_end || needed > self.capacity() || len > MAX_WORDS {
             // SAFETY: this function's contract.
             return unsafe { self.try_push_slowly(len, spare, record) };
         }

@@ -348,7 +348,13 @@ impl Worker<'_> {
         let ns = live.timeline.ns(ticks);
         if book.to_tell != 0 && !matches!(Kind::of(head), Some(Kind::Lost)) {
             let events = std::mem::take(&mut book.to_tell);
-            self.lost(book, events, Some(ns));
+            // A record of a row has its time elsewhere.
+            let is_of_row = matches!(
+                Kind::of(head),
+                Some(Kind::Begin | Kind::End | Kind::Instant | Kind::Slice)
+            );
+            let ticks = if is_of_row { record.get(2).copied().unwrap_or(ticks) } else { ticks };
+            self.lost(book, events, Some(live.timeline.ns(ticks)));
         }
         let number = (head >> 32) as u32;
         match Kind::of(head) {
@@ -559,7 +565,7 @@ impl Worker<'_> {
     fn lost(&mut self, book: &mut Book, events: u64, before_ns: Option<u64>) {
         let Some(live) = &mut self.live else { return };
         let start_ns = live.start_ns();
-        let ns = before_ns.unwrap_or_else(|| book.sequence.last_ns().max(start_ns));
+        let ns = before_ns.unwrap_or(0).max(book.sequence.last_ns()).max(start_ns);
         book.sequence.start_at(&mut self.out.batch, start_ns, Some(book.uuid), Gap::Loss);
         self.out.packet();
         book.told += events;
