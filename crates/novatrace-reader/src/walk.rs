@@ -192,12 +192,12 @@ struct Walk<'v, V> {
 
 impl<V: Visit> Walk<'_, V> {
     fn packets(&mut self, packets: &Packets) {
-        for parsed in &packets.parsed {
+        packets.packed.each(|parsed| {
             let offset = if packets.is_bundle { 0 } else { header(parsed) };
             let place = Place { packet: self.state.packets, offset: packets.offset + offset };
             self.packet(place, parsed, &packets.bytes);
             self.state.packets += 1;
-        }
+        });
     }
 
     #[cold]
