@@ -340,29 +340,31 @@ impl Parsed {
         let (start, len) = range(bytes, content);
         *self = Self { start, len, ..Self::NOTHING };
         let this = self;
+        // In a register: bits that are set in memory, byte by byte, are slow to read as a word.
+        let mut seen = 0;
         let (mut at, end) = (start as usize, (start + len) as usize);
         // What nearly all packets have, by their tags; the rest field by field.
         while at < end {
             let next = match bytes[at] {
                 tag::TIMESTAMP => varint(bytes, at + 1).map(|(time, next)| {
                     this.timestamp = time;
-                    this.has |= has::TIMESTAMP;
+                    seen |= has::TIMESTAMP;
                     next
                 }),
                 tag::SEQUENCE => varint(bytes, at + 1).map(|(id, next)| {
                     this.sequence = id as u32;
-                    this.has |= has::SEQUENCE;
+                    seen |= has::SEQUENCE;
                     next
                 }),
                 tag::FLAGS => varint(bytes, at + 1).map(|(flags, next)| {
-                    this.has |= has::CLEARED * u32::from(flags & 1 != 0);
-                    this.has |= has::NEEDS_STATE * u32::from(flags & 2 != 0);
+                    seen |= has::CLEARED * u32::from(flags & 1 != 0);
+                    seen |= has::NEEDS_STATE * u32::from(flags & 2 != 0);
                     next
                 }),
                 tag::TRACK_EVENT => match varint(bytes, at + 1) {
                     Some((len, from)) if len <= (end - from.min(end)) as u64 => {
                         let to = from + len as usize;
-                        this.event(bytes, from, to);
+                        seen = this.event(bytes, from, to, seen);
                         Some(to)
                     }
                     _ => None,
@@ -378,11 +380,12 @@ impl Parsed {
             match next {
                 Some(next) if next <= end => at = next,
                 _ => {
-                    this.has |= has::MALFORMED;
+                    seen |= has::MALFORMED;
                     break;
                 }
             }
         }
+        this.has |= seen;
     }
 
     #[inline(never)]
@@ -446,12 +449,13 @@ impl Parsed {
     }
 
     #[inline(always)]
-    fn event(&mut self, bytes: &[u8], start: usize, end: usize) {
+    fn event(&mut self, bytes: &[u8], start: usize, end: usize, mut seen: u32) -> u32 {
         if self.kind == Payload::TrackEvent {
             // The last one counts.
             let event_bits =
                 has::TYPE | has::TRACK | has::NAME | has::CATEGORY | has::INT | has::DOUBLE;
-            self.has &= !(event_bits | has::MORE | has::EXTENSION);
+            let of_event = event_bits | has::MORE | has::EXTENSION;
+            (seen, self.has) = (seen & !of_event, self.has & !of_event);
         }
         self.put_payload(Payload::TrackEvent, (start as u32, (end - start) as u32));
         let mut at = start;
@@ -459,28 +463,28 @@ impl Parsed {
             let next = match bytes[at] {
                 tag::TYPE => varint(bytes, at + 1).map(|(kind, next)| {
                     self.event_type = u8::try_from(kind).unwrap_or(u8::MAX);
-                    self.has |= has::TYPE;
+                    seen |= has::TYPE;
                     next
                 }),
                 tag::NAME_IID => varint(bytes, at + 1).map(|(iid, next)| {
                     self.name = iid;
-                    self.has |= has::NAME;
+                    seen |= has::NAME;
                     next
                 }),
-                tag::CATEGORY_IID if self.has & has::CATEGORY == 0 => {
+                tag::CATEGORY_IID if seen & has::CATEGORY == 0 => {
                     varint(bytes, at + 1).map(|(iid, next)| {
                         self.category = iid;
-                        self.has |= has::CATEGORY;
+                        seen |= has::CATEGORY;
                         next
                     })
                 }
                 tag::TRACK_UUID => varint(bytes, at + 1).map(|(uuid, next)| {
                     self.track = uuid;
-                    self.has |= has::TRACK;
+                    seen |= has::TRACK;
                     next
                 }),
                 tag::DEBUG_ANNOTATION => varint(bytes, at + 1).and_then(|(len, from)| {
-                    self.has |= has::MORE;
+                    seen |= has::MORE;
                     from.checked_add(usize::try_from(len).ok()?)
                 }),
                 _ => self.other_of_event(bytes, at, end),
@@ -488,11 +492,12 @@ impl Parsed {
             match next {
                 Some(next) if next <= end => at = next,
                 _ => {
-                    self.has |= has::MALFORMED;
+                    seen |= has::MALFORMED;
                     break;
                 }
             }
         }
+        seen
     }
 
     /// What fewer events have. Returns where it ends.
