@@ -235,6 +235,16 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             ])]),
             &[],
         ),
+        Rule::LargeSequence => {
+            let clocks = || snapshot(&[clock(6, 0), m(1, &[v(1, 64), v(2, 0), v(3, 1)]), v(2, 6)]);
+            let of = |sequence| {
+                let first = packet(&[v(10, sequence), v(13, 1), clocks()]);
+                let event = m(11, &[v(9, INSTANT), v(11, T), b(22, "c"), b(23, "i")]);
+                [first, packet(&[v(8, 5), v(10, sequence), v(58, 64), event])].concat()
+            };
+            // The number before is good.
+            (with(&[of((1 << 31) - 1), of(1 << 31)]), &[Rule::UnknownClock])
+        }
         Rule::SnapshotWithoutBoottime => {
             (with(&[packet(&[v(10, 1), snapshot(&[clock(1, 9), clock(3, 9)])])]), &[])
         }

@@ -366,9 +366,6 @@ impl Visit for Checker {
         let at = Whereabouts { place, sequence: None, track: Some(track), ts: None };
         let is_owner = matches!(said.kind, TrackKind::Process | TrackKind::Thread);
         let mut add = |rule, detail: String| self.found.add(rule, at, 1, state, |_| detail);
-        if is_owner && said.parent.is_some_and(|uuid| uuid != 0) {
-            add(Rule::OwnerWithParent, format!("parent_uuid {}", said.parent.unwrap_or_default()));
-        }
         if is_owner && (said.pid.is_none() || said.kind == TrackKind::Thread && said.tid.is_none())
         {
             add(
@@ -507,6 +504,17 @@ impl Found {
             }
         }
         let kind = track.about.kind;
+        // A thread under the process that it belongs to is where it is shown anyway.
+        let parent = track.about.parent.filter(|uuid| *uuid != 0);
+        let is_own_process =
+            parent.and_then(|uuid| state.tracks.find(uuid)).is_some_and(|parent| {
+                (parent.about.kind, parent.about.pid) == (TrackKind::Process, track.about.pid)
+            });
+        if let (TrackKind::Process | TrackKind::Thread, Some(parent), false) =
+            (kind, parent, is_own_process)
+        {
+            self.add(Rule::OwnerWithParent, at, 1, state, |_| format!("parent_uuid {parent}"));
+        }
         if let (TrackKind::Counter | TrackKind::State, Some(place)) = (kind, noted.first_slice) {
             self.add(Rule::SliceOnCounter, Whereabouts { place, ..at }, 1, state, |_| {
                 format!("a track of kind {kind:?}")

@@ -44,7 +44,9 @@ pub(crate) struct Clocks {
     ways: HashMap<Clock, Option<Vec<Clock>>>,
     /// How many snapshots there have been.
     pub(crate) count: u64,
-    last_primary: i64,
+    /// The last time of the trace's clock, for each set of clocks that snapshots have: those of several writers come in any
+    /// order.
+    last_primary: HashMap<Vec<Clock>, i64>,
 }
 
 /// What a time is to be moved by, as long as it lies within the bounds.
@@ -71,7 +73,7 @@ impl Clocks {
             neighbours: HashMap::new(),
             ways: HashMap::new(),
             count: 0,
-            last_primary: i64::MIN,
+            last_primary: HashMap::new(),
         }
     }
 
@@ -97,10 +99,13 @@ impl Clocks {
             (self.trace, self.is_primary_given) = (primary, true);
         }
         if let Some(&(_, now)) = readings.iter().find(|(clock, _)| clock.id == self.trace) {
-            if now < self.last_primary {
-                return Err(Refused::Backwards { from: self.last_primary, to: now });
+            let mut set: Vec<Clock> = readings.iter().map(|(clock, _)| *clock).collect();
+            set.sort_unstable();
+            let last = self.last_primary.entry(set).or_insert(now);
+            if now < *last {
+                return Err(Refused::Backwards { from: *last, to: now });
             }
-            self.last_primary = now;
+            *last = now;
         }
         self.count += 1;
         self.ways.clear();
@@ -113,10 +118,8 @@ impl Clocks {
                 if pairs.is_empty() {
                     self.neighbours.entry(one).or_default().push(other);
                 }
-                // As the trace processor has it: a clock that steps back leaves the earlier readings without effect.
                 let at = pairs.partition_point(|(before, _)| *before <= time);
-                pairs.truncate(at);
-                pairs.push((time, other_time));
+                pairs.insert(at, (time, other_time));
             }
         }
         Ok(())
@@ -199,7 +202,9 @@ mod tests {
         // By way of the other.
         assert_eq!(ns(&mut clocks, wall, 60), Some(110));
         assert_eq!(ns(&mut clocks, Clock::new(64, 2), 0), None);
-        let back = clocks.snapshot(None, &[(boot, 150)]);
+        let back = clocks.snapshot(None, &[(boot, 150), (own, 2_100)]);
         assert_eq!(back, Err(Refused::Backwards { from: 200, to: 150 }));
+        // Another writer's.
+        clocks.snapshot(None, &[(boot, 150), (Clock::new(64, 2), 0)]).expect("a set of its own");
     }
 }

@@ -138,7 +138,7 @@ impl Framer {
                 Next::Longer(len) if self.end.is_none() => self.fill(len)?,
                 _ if self.buffer.is_empty() => {
                     return Ok(match self.end.take() {
-                        Some(End::Packed(_)) => {
+                        Some(End::Packed) => {
                             self.end = Some(End::Whole);
                             Some(self.cut(0, ChunkKind::Damage(Damage::Packed)))
                         }

@@ -74,7 +74,7 @@ impl Source {
         &self.path
     }
 
-    /// How many bytes it has, as it is packed.
+    /// How many bytes it has, as it is packed; 0 of one that is empty.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ pub(crate) enum End {
     /// That was all.
     Whole,
     /// What follows cannot be unpacked: it was cut or damaged.
-    Packed(io::Error),
+    Packed,
 }
 
 impl Content {
@@ -195,9 +195,7 @@ impl Content {
         match self.read.by_ref().take(most as u64).read_to_end(buffer) {
             Ok(_) => Ok((buffer.len() - before < most).then_some(End::Whole)),
             // What the system says has a number; the rest is what the unpacking does.
-            Err(error) if self.is_packed && error.raw_os_error().is_none() => {
-                Ok(Some(End::Packed(error)))
-            }
+            Err(error) if self.is_packed && error.raw_os_error().is_none() => Ok(Some(End::Packed)),
             Err(error) => Err(error),
         }
     }

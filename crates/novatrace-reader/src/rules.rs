@@ -175,6 +175,9 @@ rules! {
     BadSnapshot "bad-snapshot" Error "a clock snapshot that is refused",
         shows "events at the times of the snapshot before, or none",
         mend "only clocks 64 to 127 are incremental, on a sequence; units stay; the primary clock never goes back";
+    LargeSequence "large-sequence" Error "a clock of its own on a sequence with a number of 2^31 or more",
+        shows "no event with times on that clock, at least in trace processor v52: it takes the number for a negative one",
+        mend "number sequences from 1 on";
     SnapshotWithoutBoottime "snapshot-without-boottime" Warning "a clock snapshot without BOOTTIME",
         shows "an error banner, or no events",
         mend "have clock 6 in every snapshot";

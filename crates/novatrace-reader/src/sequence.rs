@@ -103,13 +103,4 @@ impl Sequence {
         let generation = self.generation + 1;
         *self = Self { is_valid: true, is_started: true, generation, clocks, ..Self::new(self.id) };
     }
-
-    pub(crate) fn table(&self, table: Table) -> &Interned<TextId> {
-        match table {
-            Table::Category => &self.categories,
-            Table::Name | Table::Location => &self.names,
-            Table::Key => &self.keys,
-            Table::Text => &self.texts,
-        }
-    }
 }

@@ -166,6 +166,8 @@ pub(crate) fn walk<V: Visit>(
     mut progress: impl FnMut(u64),
 ) -> Result<(State, Packing), Error> {
     let (content, packing) = source.read()?;
+    // To start them takes longer than to read a small file.
+    let threads = if source.len()? < 1 << 20 { 0 } else { threads };
     let mut walk = Walk { state: State::new(), visit };
     let outcome = pipeline::run(Framer::new(content), threads, |part| {
         match part {
@@ -266,10 +268,12 @@ impl<V: Visit> Walk<'_, V> {
                 "no ExtensionDescriptor came before".to_owned()
             });
         }
+        // Perfetto's own library says of the first packet of each sequence that others were dropped before.
+        let is_first = !self.state.sequences[index as usize].is_started;
         if parsed.has(has::CLEARED) {
             self.state.sequences[index as usize].clear();
         }
-        if parsed.has(has::DROPPED) {
+        if parsed.has(has::DROPPED) && !(is_first && parsed.has(has::CLEARED)) {
             let why = parsed.dropped;
             self.fault(Rule::Loss, at, |_| {
                 format!("sequence {id} lost packets before this one: {}", loss(why))
@@ -527,6 +531,14 @@ impl<V: Visit> Walk<'_, V> {
                     if is_own && parsed.sequence == 0 {
                         return self.fault(Rule::BadSnapshot, at, |_| {
                             format!("clock {id} belongs to a sequence, and the packet has none")
+                        });
+                    }
+                    if is_own && parsed.sequence >= 1 << 31 {
+                        return self.fault(Rule::LargeSequence, at, |_| {
+                            format!(
+                                "clock {id} of sequence {}; the snapshot is refused",
+                                parsed.sequence
+                            )
                         });
                     }
                     let clock = Clock::new(id, parsed.sequence);
