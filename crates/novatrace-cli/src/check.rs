@@ -95,17 +95,13 @@ fn tell(out: &mut impl Write, report: &Report) -> io::Result<()> {
 }
 
 fn place(finding: &Finding) -> String {
-    let mut text = format!("packet {} at byte {}", finding.packet, finding.offset);
-    if let Some(sequence) = finding.sequence {
-        text += &format!(", sequence {sequence}");
-    }
-    if let Some(track) = finding.track.as_ref().filter(|track| !track.is_empty()) {
-        text += &format!(", track {track:?}");
-    }
-    if let Some(ts) = finding.ts {
-        text += &format!(", at {}", time(ts));
-    }
-    format!("{text}: {}", finding.detail)
+    let sequence = finding.sequence.map(|sequence| format!("sequence {sequence}"));
+    let track = finding.track.as_ref().filter(|track| !track.is_empty());
+    let track = track.map(|track| format!("track {track:?}"));
+    let at = finding.ts.map(|ts| format!("at {}", time(ts)));
+    let place = format!("packet {} at byte {}", finding.packet, finding.offset);
+    let parts: Vec<String> = [Some(place), sequence, track, at].into_iter().flatten().collect();
+    format!("{}: {}", parts.join(", "), finding.detail)
 }
 
 fn list_rules(out: &mut impl Write) -> io::Result<()> {

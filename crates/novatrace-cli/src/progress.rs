@@ -12,7 +12,7 @@ const WORTH_TELLING: u64 = 64 << 20;
 /// Of reading a file, in bytes; hidden where nobody sees it. What is compressed has more bytes than the file: its
 /// bar only says how many.
 pub(crate) fn of(source: &Source, what: &'static str) -> ProgressBar {
-    let length = source.len().unwrap_or(0);
+    let length = source.file_len().unwrap_or(0);
     if length < WORTH_TELLING || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

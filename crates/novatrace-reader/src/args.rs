@@ -1,6 +1,8 @@
 //! Arguments of events, as the trace processor flattens them: `m`, `list[0]`, `dict.key`. Belongs here: debug annotations and
 //! source locations. Does not: what they mean.
 
+use std::fmt::Write;
+
 use novatrace_core::schema::{
     debug_annotation as annotation, source_location as location, track_event as event,
 };
@@ -86,7 +88,7 @@ impl<T: Take> Walk<'_, T> {
                     None => self.take.odd(&self.key, Oddity::Undefined(iid)),
                 },
                 (annotation::NAME, Wire::Bytes(text)) => {
-                    name = Some(String::from_utf8_lossy(text).into_owned())
+                    name = Some(String::from_utf8_lossy(text).into_owned());
                 }
                 _ => {}
             }
@@ -134,12 +136,11 @@ impl<T: Take> Walk<'_, T> {
                 }
                 (annotation::STRING_VALUE, Wire::Bytes(_)) => Value::Null,
                 (annotation::STRING_VALUE_IID, Wire::Varint(iid)) => {
-                    match self.sequence.texts.get(iid) {
-                        Some(text) => Value::Text(self.texts.get(text).to_owned()),
-                        None => {
-                            self.take.odd(&self.key, Oddity::Undefined(iid));
-                            Value::Null
-                        }
+                    if let Some(text) = self.sequence.texts.get(iid) {
+                        Value::Text(self.texts.get(text).to_owned())
+                    } else {
+                        self.take.odd(&self.key, Oddity::Undefined(iid));
+                        Value::Null
                     }
                 }
                 (annotation::POINTER_VALUE, Wire::Varint(value)) => Value::Pointer(value),
@@ -155,7 +156,7 @@ impl<T: Take> Walk<'_, T> {
                 (annotation::ARRAY_VALUES, Wire::Bytes(item)) => {
                     is_any = true;
                     let before = self.key.len();
-                    self.key.push_str(&format!("[{items}]"));
+                    let _ = write!(self.key, "[{items}]");
                     items += 1;
                     if depth < MAX_DEPTH {
                         self.value(item, depth + 1);

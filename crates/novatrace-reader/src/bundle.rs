@@ -114,7 +114,7 @@ impl Unpacked {
     fn read(&mut self, from: &mut impl Read) {
         match from.by_ref().take(MAX_BUNDLE as u64).read_to_end(&mut self.bytes) {
             Ok(read) if read == MAX_BUNDLE && !is_at_end(from) => {
-                self.fault = Some(BundleFault::TooLarge)
+                self.fault = Some(BundleFault::TooLarge);
             }
             Ok(_) => {}
             Err(error) => self.fault = Some(BundleFault::Damaged(error.to_string())),

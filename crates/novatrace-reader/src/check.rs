@@ -399,13 +399,13 @@ impl Visit for Checker {
         match &unpacked.fault {
             Some(BundleFault::Damaged(why)) => add(Rule::BundleDamaged, why.clone()),
             Some(BundleFault::RawDeflate) => {
-                add(Rule::BundleRawDeflate, format!("{} bytes", unpacked.packed))
+                add(Rule::BundleRawDeflate, format!("{} bytes", unpacked.packed));
             }
             Some(BundleFault::TooLarge) => {
-                add(Rule::BundleTooLarge, format!("{} bytes, packed", unpacked.packed))
+                add(Rule::BundleTooLarge, format!("{} bytes, packed", unpacked.packed));
             }
             Some(BundleFault::SecondFrame) => {
-                add(Rule::BundleSecondFrame, "only the first is read".to_owned())
+                add(Rule::BundleSecondFrame, "only the first is read".to_owned());
             }
             None => {}
         }
@@ -497,10 +497,10 @@ impl Found {
                 });
             }
             Some(Astray::Loop) => {
-                self.add(Rule::ParentLoop, at, 1, state, |_| format!("uuid {uuid}"))
+                self.add(Rule::ParentLoop, at, 1, state, |_| format!("uuid {uuid}"));
             }
             Some(Astray::TooDeep) => {
-                self.add(Rule::ParentsTooDeep, at, 1, state, |_| format!("uuid {uuid}"))
+                self.add(Rule::ParentsTooDeep, at, 1, state, |_| format!("uuid {uuid}"));
             }
         }
         let kind = track.about.kind;
@@ -654,10 +654,10 @@ impl Nesting {
                 );
             }
             (Ended::Orphan, _) => {
-                self.fault(Rule::OrphanEnd, event, What::Named(event.name, "an end for"))
+                self.fault(Rule::OrphanEnd, event, What::Named(event.name, "an end for"));
             }
             (Ended::Mismatched, _) => {
-                self.fault(Rule::MismatchedEnd, event, What::Named(event.name, "an end for"))
+                self.fault(Rule::MismatchedEnd, event, What::Named(event.name, "an end for"));
             }
             (Ended::Innermost, None) => {}
         }

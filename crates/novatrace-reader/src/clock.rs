@@ -130,12 +130,11 @@ impl Clocks {
         if clock.id == self.trace {
             return Some(Shift { from: i64::MIN, until: i64::MAX, by: 0 });
         }
-        let way = match self.ways.get(&clock) {
-            Some(way) => way.as_ref()?,
-            None => {
-                let way = self.way(clock);
-                self.ways.entry(clock).or_insert(way).as_ref()?
-            }
+        let way = if let Some(way) = self.ways.get(&clock) {
+            way.as_ref()?
+        } else {
+            let way = self.way(clock);
+            self.ways.entry(clock).or_insert(way).as_ref()?
         };
         let (mut shift, mut now) = (Shift { from: i64::MIN, until: i64::MAX, by: 0 }, clock);
         for &next in way {

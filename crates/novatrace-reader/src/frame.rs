@@ -213,7 +213,7 @@ impl Framer {
         for _ in 0..3 {
             match self.next_at(at) {
                 Next::Packet { end, content } if is_plausible(&self.buffer[content..end]) => {
-                    at = end
+                    at = end;
                 }
                 _ => return false,
             }

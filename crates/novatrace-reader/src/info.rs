@@ -154,7 +154,7 @@ impl Info {
         let mut counting = Counting::new();
         let (state, packing) = walk(source, threads, &mut counting, progress)?;
         counting.tracks.settle(source, threads)?;
-        Ok(counting.finish(source.path().to_owned(), source.len()?, packing, &state))
+        Ok(counting.finish(source.path().to_owned(), source.file_len()?, packing, &state))
     }
 }
 

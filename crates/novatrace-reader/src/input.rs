@@ -79,7 +79,7 @@ impl Source {
     /// # Errors
     ///
     /// [`Error::Read`] if it is gone.
-    pub fn len(&self) -> Result<u64, Error> {
+    pub fn file_len(&self) -> Result<u64, Error> {
         match &self.kind {
             Kind::Path => std::fs::metadata(&self.path).map(|about| about.len()),
             Kind::Spooled(file) => file.metadata().map(|about| about.len()),

@@ -1,4 +1,41 @@
-//! Reads Perfetto traces.
+//! Reads Perfetto traces, whichever tool wrote them.
+//!
+//! | for | there is | in memory |
+//! |---|---|---|
+//! | tests and tools: all rows, as the trace processor has them | [`Trace::read`] | everything |
+//! | what is wrong with a trace, and what the viewer makes of it | [`Check`] | what grows with tracks and names only |
+//! | what a trace is: tracks, sums by name, bytes by kind | [`Info::of`] | the same |
+//! | packets as text | [`Dump`] | the same |
+//! | a readable copy of a damaged trace | [`recover`] | the same |
+//!
+//! ```
+//! use novatrace_reader::{Check, Source, Trace};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("a.pftrace");
+//! # std::fs::write(&path, [0x0A, 6, 0x50, 1, 0x68, 1, 0x40, 0])?;
+//! let source = Source::open(&path)?;
+//! let report = Check::new().run(&source, |_| {})?;
+//! assert!(report.is_clean());
+//! let trace = Trace::read(&source)?;
+//! assert_eq!(trace.slices.len(), 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Files are plain, or gzip or zstd as a whole; packets may be in zlib, gzip or zstd bundles. Any bytes get an answer:
+//! a damaged trace is read as far as it goes.
+//!
+//! # What is not read
+//!
+//! Only track events, descriptors, clocks and the trace's attributes are understood. Packets of other data sources (ftrace,
+//! heap profiles, ...) are walked and counted. Of legacy events, the phases B, E, X, I and R are read, not the
+//! asynchronous ones. Where slices overlap on tracks that the viewer merges by name, it chooses lanes; here each
+//! track has its own.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "places are below 4 GiB, as packets are bounded; numbers of fields are cut as protobuf says"
+)]
+#![expect(clippy::cast_precision_loss, reason = "counters are doubles in the trace processor, too")]
 
 mod args;
 mod bundle;

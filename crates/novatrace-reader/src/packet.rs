@@ -158,7 +158,7 @@ impl Packed {
             return self.push_whole(parsed);
         }
         let first = parsed.has
-            | IS_EVENT * u32::from(is_event)
+            | (IS_EVENT * u32::from(is_event))
             | u32::from(parsed.event_type) << TYPE_SHIFT;
         let [low, high] = halves(parsed.timestamp);
         let (name, category) = (parsed.name as u32, parsed.category as u32);
@@ -616,7 +616,9 @@ mod tests {
         let other = Parsed { kind: Payload::Other(69), has: has::CLEARED, ..odd };
         let all = [plain, event, more, odd, other, plain];
         let mut packed = Packed::default();
-        all.iter().for_each(|parsed| packed.push(parsed));
+        for parsed in &all {
+            packed.push(parsed);
+        }
         let mut back = vec![];
         packed.each(|parsed| back.push(*parsed));
         assert_eq!(format!("{back:?}"), format!("{all:?}"));

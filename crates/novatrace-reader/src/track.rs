@@ -61,15 +61,15 @@ impl Descriptor {
                 (descriptor::UUID, Wire::Varint(uuid)) => this.uuid = uuid,
                 // `name`, `static_name` and `atrace_name`.
                 (descriptor::NAME | 10 | 13, Wire::Bytes(name)) => {
-                    this.name = Some(texts.id_of(name))
+                    this.name = Some(texts.id_of(name));
                 }
                 (descriptor::PARENT_UUID, Wire::Varint(uuid)) => this.parent = Some(uuid),
                 (descriptor::SIBLING_ORDER_RANK, Wire::Varint(rank)) => {
-                    this.rank = Some(rank.cast_signed())
+                    this.rank = Some(rank.cast_signed());
                 }
                 (descriptor::SIBLING_MERGE_BEHAVIOR, Wire::Varint(merge)) => this.merge = merge,
                 (descriptor::SIBLING_MERGE_KEY | descriptor::SIBLING_MERGE_KEY_INT, _) => {
-                    this.has_merge_key = true
+                    this.has_merge_key = true;
                 }
                 (descriptor::PROCESS, Wire::Bytes(bytes)) => {
                     has_process = true;
@@ -77,10 +77,10 @@ impl Descriptor {
                         match (number, value) {
                             // An int32, of which a negative one is sent as 64 bits.
                             (process::PID, Wire::Varint(pid)) => {
-                                this.pid = Some(i64::from(pid as i32))
+                                this.pid = Some(i64::from(pid as i32));
                             }
                             (process::PROCESS_NAME, Wire::Bytes(name)) => {
-                                this.process_name = Some(texts.id_of(name))
+                                this.process_name = Some(texts.id_of(name));
                             }
                             (7, Wire::Varint(start)) => this.start_ns = Some(start.cast_signed()),
                             _ => {}
@@ -92,11 +92,11 @@ impl Descriptor {
                     for (number, value) in Fields::of(bytes) {
                         match (number, value) {
                             (thread::PID, Wire::Varint(pid)) => {
-                                this.pid = Some(i64::from(pid as i32))
+                                this.pid = Some(i64::from(pid as i32));
                             }
                             (thread::TID, Wire::Varint(tid)) => this.tid = Some(tid.cast_signed()),
                             (thread::THREAD_NAME, Wire::Bytes(name)) => {
-                                this.thread_name = Some(texts.id_of(name))
+                                this.thread_name = Some(texts.id_of(name));
                             }
                             _ => {}
                         }
@@ -108,13 +108,13 @@ impl Descriptor {
                         match (number, value) {
                             (counter::UNIT, Wire::Varint(unit)) => this.unit = Some(unit),
                             (counter::UNIT_NAME, Wire::Bytes(name)) => {
-                                this.unit_name = Some(texts.id_of(name))
+                                this.unit_name = Some(texts.id_of(name));
                             }
                             (counter::UNIT_MULTIPLIER, Wire::Varint(by)) => {
-                                this.multiplier = Some(by.cast_signed())
+                                this.multiplier = Some(by.cast_signed());
                             }
                             (counter::IS_INCREMENTAL, Wire::Varint(is)) => {
-                                this.is_incremental = is != 0
+                                this.is_incremental = is != 0;
                             }
                             _ => {}
                         }
@@ -218,9 +218,7 @@ impl Tracks {
         for _ in 0..=MAX_ANCESTORS {
             // A process or thread has no parent, whatever it says.
             let is_owner = matches!(track.about.kind, TrackKind::Process | TrackKind::Thread);
-            let Some(parent) = track.about.parent.filter(|uuid| *uuid != 0 && !is_owner) else {
-                return None;
-            };
+            let parent = track.about.parent.filter(|uuid| *uuid != 0 && !is_owner)?;
             match self.find(parent) {
                 Some(next) if next.is_described => track = next,
                 _ => return Some(Astray::UnknownParent(parent)),

@@ -167,7 +167,7 @@ pub(crate) fn walk<V: Visit>(
 ) -> Result<(State, Packing), Error> {
     let (content, packing) = source.read()?;
     // To start them takes longer than to read a small file.
-    let threads = if source.len()? < 1 << 20 { 0 } else { threads };
+    let threads = if source.file_len()? < 1 << 20 { 0 } else { threads };
     let mut walk = Walk { state: State::new(), visit };
     let outcome = pipeline::run(Framer::new(content), threads, |part| {
         match part {
@@ -176,7 +176,7 @@ pub(crate) fn walk<V: Visit>(
                 walk.packets(&packets);
             }
             Part::Damage { offset, len, damage } => {
-                walk.visit.damage(offset, len, damage, &walk.state)
+                walk.visit.damage(offset, len, damage, &walk.state);
             }
             Part::Bundle(bundle) => walk.visit.bundle(&bundle, &walk.state),
         }
@@ -186,6 +186,15 @@ pub(crate) fn walk<V: Visit>(
     walk.end();
     Ok((walk.state, packing))
 }
+
+/// What needs to be looked at before the packet's payload.
+const UNUSUAL: u32 = has::CLEARED
+    | has::DROPPED
+    | has::INTERNED
+    | has::DEFAULTS
+    | has::MALFORMED
+    | has::TWO_PAYLOADS
+    | has::EXTENSION;
 
 struct Walk<'v, V> {
     state: State,
@@ -217,13 +226,6 @@ impl<V: Visit> Walk<'_, V> {
     fn packet(&mut self, place: Place, parsed: &Parsed, bytes: &[u8]) {
         self.visit.packet(place, parsed, bytes, &self.state);
         let index = self.state.sequence(parsed.sequence);
-        const UNUSUAL: u32 = has::CLEARED
-            | has::DROPPED
-            | has::INTERNED
-            | has::DEFAULTS
-            | has::MALFORMED
-            | has::TWO_PAYLOADS
-            | has::EXTENSION;
         if parsed.has & UNUSUAL != 0 {
             self.prepare(place, index, parsed, bytes);
         }
@@ -307,7 +309,7 @@ impl<V: Visit> Walk<'_, V> {
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
                 (defaults::TIMESTAMP_CLOCK_ID, Wire::Varint(id)) => {
-                    sequence.default_clock = Some(id as u32)
+                    sequence.default_clock = Some(id as u32);
                 }
                 (defaults::TRACK_EVENT_DEFAULTS, Wire::Bytes(bytes)) => {
                     for (number, value) in Fields::of(bytes) {
@@ -503,20 +505,20 @@ impl<V: Visit> Walk<'_, V> {
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
                 (clock_snapshot::PRIMARY_TRACE_CLOCK, Wire::Varint(id)) => {
-                    primary = Some(id as u32)
+                    primary = Some(id as u32);
                 }
                 (clock_snapshot::CLOCKS, Wire::Bytes(bytes)) => {
                     let (mut id, mut time, mut is_incremental, mut unit) = (0, 0, false, 1);
                     for (number, value) in Fields::of(bytes) {
                         match (number, value) {
                             (clock_snapshot::clock::CLOCK_ID, Wire::Varint(number)) => {
-                                id = number as u32
+                                id = number as u32;
                             }
                             (clock_snapshot::clock::TIMESTAMP, Wire::Varint(at)) => {
-                                time = at.cast_signed()
+                                time = at.cast_signed();
                             }
                             (clock_snapshot::clock::IS_INCREMENTAL, Wire::Varint(is)) => {
-                                is_incremental = is != 0
+                                is_incremental = is != 0;
                             }
                             (4, Wire::Varint(by)) if by != 0 => unit = by.cast_signed(),
                             _ => {}
@@ -613,10 +615,10 @@ impl<V: Visit> Walk<'_, V> {
             for (number, value) in value.bytes().into_iter().flat_map(Fields::of) {
                 match (number, value) {
                     (attributes::attribute::KEY, Wire::Bytes(name)) => {
-                        key = Some(self.state.texts.id_of(name))
+                        key = Some(self.state.texts.id_of(name));
                     }
                     (attributes::attribute::LONG_VALUE, Wire::Varint(value)) => {
-                        said = value.cast_signed().to_string()
+                        said = value.cast_signed().to_string();
                     }
                     (attributes::attribute::STRING_VALUE, Wire::Bytes(text)) => {
                         said = String::from_utf8_lossy(text).into_owned();
@@ -755,7 +757,7 @@ impl<V: Visit> Walk<'_, V> {
                 Some(value) => EventKind::Counter(value),
                 None => return,
             },
-            (5, _) => EventKind::State,
+            // A state, or what is found not to be an event.
             (_, _) => EventKind::State,
         };
         let mut event = Event {

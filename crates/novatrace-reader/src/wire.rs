@@ -75,7 +75,7 @@ fn varint_bytewise(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 /// The fields of a message. Ends at what is no field, as the trace processor does.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -135,16 +135,13 @@ impl<'a> Iterator for Fields<'a> {
         if self.at >= self.bytes.len() {
             return None;
         }
-        match self.parse() {
-            Some((number, value, end)) => {
-                self.at = end;
-                Some((number, value))
-            }
-            None => {
-                self.at = self.bytes.len();
-                self.is_malformed = true;
-                None
-            }
+        if let Some((number, value, end)) = self.parse() {
+            self.at = end;
+            Some((number, value))
+        } else {
+            self.at = self.bytes.len();
+            self.is_malformed = true;
+            None
         }
     }
 }
