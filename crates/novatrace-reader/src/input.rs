@@ -121,7 +121,10 @@ impl Source {
             [0x1F, 0x8B, ..] => return Ok(Packing::Gzip),
             [0x28, 0xB5, 0x2F, 0xFD, ..] => return Ok(Packing::Zstd),
             [] => ("an empty file", Some("a recording that was closed has at least a header")),
-            [b'{' | b'[', ..] => ("text that begins like JSON", Some(json)),
+            // An object, or a list of them.
+            [b'{' | b'[', rest @ ..] if matches!(rest.trim_ascii_start(), [b'"' | b'{', ..]) => {
+                ("text that begins like JSON", Some(json))
+            }
             [b'P', b'K', 3, 4, ..] => ("a zip archive", Some("unpack it first")),
             [0x7F, b'E', b'L', b'F', ..] => ("a program", None),
             bytes if bytes.iter().all(|byte| *byte == 0) => {
