@@ -1,7 +1,9 @@
 //! Arguments of events, as the trace processor flattens them: `m`, `list[0]`, `dict.key`. Belongs here: debug annotations and
 //! source locations. Does not: what they mean.
 
+use std::borrow::Cow;
 use std::fmt::Write;
+use std::hash::BuildHasher;
 
 use novatrace_core::schema::{
     debug_annotation as annotation, source_location as location, track_event as event,
@@ -54,10 +56,17 @@ pub(crate) trait Take {
     fn odd(&mut self, _: &str, _: Oddity) {}
 }
 
-/// Goes through an event's arguments.
-pub(crate) fn walk(payload: &[u8], sequence: &Sequence, texts: &Texts, take: &mut impl Take) {
-    let mut walk = Walk { sequence, texts, take, key: String::new() };
-    let mut seen: Vec<String> = vec![];
+/// Goes through an event's arguments. `key` is room to work in.
+pub(crate) fn walk(
+    payload: &[u8],
+    sequence: &Sequence,
+    texts: &Texts,
+    key: &mut String,
+    take: &mut impl Take,
+) {
+    key.clear();
+    let mut walk = Walk { sequence, texts, take, key };
+    let mut seen = Seen::default();
     for (number, value) in Fields::of(payload) {
         match (number, value) {
             (event::DEBUG_ANNOTATIONS, Wire::Bytes(bytes)) => {
@@ -70,31 +79,57 @@ pub(crate) fn walk(payload: &[u8], sequence: &Sequence, texts: &Texts, take: &mu
     }
 }
 
+/// The names of a dictionary so far: by their hashes, since few are ever there twice.
+#[derive(Default)]
+struct Seen {
+    few: [u64; 12],
+    len: usize,
+    more: Vec<u64>,
+}
+
+impl Seen {
+    /// Whether the name was there before.
+    fn insert(&mut self, name: &str) -> bool {
+        let hash = foldhash::fast::FixedState::with_seed(1).hash_one(name);
+        let few = &self.few[..self.len.min(self.few.len())];
+        if few.contains(&hash) || self.more.contains(&hash) {
+            return true;
+        }
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = hash,
+            None => self.more.push(hash),
+        }
+        self.len += 1;
+        false
+    }
+}
+
 struct Walk<'a, T> {
     sequence: &'a Sequence,
     texts: &'a Texts,
     take: &'a mut T,
-    key: String,
+    key: &'a mut String,
 }
 
 impl<T: Take> Walk<'_, T> {
     /// An annotation with a name, below the key so far. Names are entered in `seen`.
-    fn entry(&mut self, bytes: &[u8], seen: &mut Vec<String>, depth: usize) -> bool {
+    fn entry(&mut self, bytes: &[u8], seen: &mut Seen, depth: usize) -> bool {
         let mut name = None;
+        let texts = self.texts;
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
                 (annotation::NAME_IID, Wire::Varint(iid)) => match self.sequence.keys.get(iid) {
-                    Some(text) => name = Some(self.texts.get(text).to_owned()),
-                    None => self.take.odd(&self.key, Oddity::Undefined(iid)),
+                    Some(text) => name = Some(Cow::Borrowed(texts.get(text))),
+                    None => self.take.odd(self.key, Oddity::Undefined(iid)),
                 },
                 (annotation::NAME, Wire::Bytes(text)) => {
-                    name = Some(String::from_utf8_lossy(text).into_owned());
+                    name = Some(String::from_utf8_lossy(text));
                 }
                 _ => {}
             }
         }
         let Some(name) = name.filter(|name| !name.is_empty()) else {
-            self.take.odd(&self.key, Oddity::Nameless);
+            self.take.odd(self.key, Oddity::Nameless);
             return false;
         };
         let before = self.key.len();
@@ -107,10 +142,8 @@ impl<T: Take> Walk<'_, T> {
         } else {
             self.key.push_str(&name);
         }
-        if seen.contains(&name) {
-            self.take.odd(&self.key, Oddity::Twice);
-        } else {
-            seen.push(name);
+        if seen.insert(&name) {
+            self.take.odd(self.key, Oddity::Twice);
         }
         let is_good = self.value(bytes, depth);
         self.key.truncate(before);
@@ -118,7 +151,7 @@ impl<T: Take> Walk<'_, T> {
     }
 
     fn value(&mut self, bytes: &[u8], depth: usize) -> bool {
-        let (mut dict, mut items, mut is_any) = (vec![], 0, false);
+        let (mut dict, mut items, mut is_any) = (Seen::default(), 0, false);
         for (number, value) in Fields::of(bytes) {
             let value = match (number, value) {
                 (annotation::BOOL_VALUE, Wire::Varint(value)) => Value::Bool(value != 0),
@@ -126,7 +159,7 @@ impl<T: Take> Walk<'_, T> {
                 (annotation::INT_VALUE, Wire::Varint(value)) => Value::Int(value.cast_signed()),
                 (annotation::DOUBLE_VALUE, Wire::Fixed64(bits)) => match f64::from_bits(bits) {
                     value if value.is_nan() => {
-                        self.take.odd(&self.key, Oddity::NotANumber);
+                        self.take.odd(self.key, Oddity::NotANumber);
                         Value::Null
                     }
                     value => Value::Double(value),
@@ -139,7 +172,7 @@ impl<T: Take> Walk<'_, T> {
                     if let Some(text) = self.sequence.texts.get(iid) {
                         Value::Text(self.texts.get(text).to_owned())
                     } else {
-                        self.take.odd(&self.key, Oddity::Undefined(iid));
+                        self.take.odd(self.key, Oddity::Undefined(iid));
                         Value::Null
                     }
                 }
@@ -167,10 +200,10 @@ impl<T: Take> Walk<'_, T> {
                 _ => continue,
             };
             is_any = true;
-            self.take.value(&self.key, value);
+            self.take.value(self.key, value);
         }
         if !is_any {
-            self.take.odd(&self.key, Oddity::Empty);
+            self.take.odd(self.key, Oddity::Empty);
         }
         true
     }

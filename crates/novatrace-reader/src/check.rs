@@ -19,8 +19,8 @@ use crate::rules::{Rule, Severity};
 use crate::text::TextId;
 use crate::timeline::{Ended, Open, Stack};
 use crate::track::{Astray, Descriptor, TrackId, TrackKind};
-use crate::tracks_in_order::{InOrder, Lean, TracksInOrder};
-use crate::walk::{Event, EventKind, Place, State, Visit, Whereabouts, walk};
+use crate::tracks_in_order::{InOrder, TracksInOrder};
+use crate::walk::{Event, EventKind, Lean, Place, State, Visit, Whereabouts, walk};
 use crate::wire::{Fields, Wire};
 
 /// What is wrong with a trace.
@@ -213,6 +213,8 @@ struct Checker {
     codec: Option<Codec>,
     uncategorised: (u64, Whereabouts),
     events: u64,
+    /// Room for arguments' names.
+    key: String,
 }
 
 impl Checker {
@@ -226,6 +228,7 @@ impl Checker {
             codec: None,
             uncategorised: (0, Whereabouts::default()),
             events: 0,
+            key: String::new(),
         }
     }
 
@@ -290,7 +293,7 @@ impl Checker {
         let sequence = &state.sequences[event.sequence as usize];
         let at = Whereabouts { sequence: Some(sequence.id), ..Whereabouts::from(event) };
         let mut oddities = Oddities { found: &mut self.found, at, state };
-        args::walk(payload, sequence, &state.texts, &mut oddities);
+        args::walk(payload, sequence, &state.texts, &mut self.key, &mut oddities);
         for (number, value) in Fields::of(payload) {
             let (id, is_end) = match (number, value) {
                 (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => (id, false),
@@ -354,7 +357,7 @@ impl Visit for Checker {
                     }
                     self.uncategorised.0 += 1;
                 }
-                self.tracks.event(event.track, &Lean::from(event));
+                self.tracks.event(event.track, &event.lean);
             }
         }
         if let Some(payload) = event.more {

@@ -103,8 +103,14 @@ impl Dump {
     ///
     /// [`Error`] if the file cannot be read; in it, what writing to `out` says.
     pub fn run(self, source: &Source, out: impl Write) -> Result<io::Result<()>, Error> {
-        let mut print =
-            Print { dump: self, out, line: String::new(), chosen: vec![], outcome: Ok(()) };
+        let mut print = Print {
+            dump: self,
+            out,
+            line: String::new(),
+            key: String::new(),
+            chosen: vec![],
+            outcome: Ok(()),
+        };
         walk(source, pipeline::threads(), &mut print, |_| {})?;
         Ok(print.outcome)
     }
@@ -123,6 +129,7 @@ struct Print<W> {
     dump: Dump,
     out: W,
     line: String,
+    key: String,
     /// By track, whether it is wanted.
     chosen: Vec<Option<bool>>,
     outcome: io::Result<()>,
@@ -277,7 +284,7 @@ impl<W: Write> Visit for Print<W> {
         }
         if let Some(payload) = event.more {
             let mut arguments = Arguments { line: &mut self.line, has_any: false };
-            args::walk(payload, sequence, &state.texts, &mut arguments);
+            args::walk(payload, sequence, &state.texts, &mut self.key, &mut arguments);
             if arguments.has_any {
                 self.line.push('}');
             }

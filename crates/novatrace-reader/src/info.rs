@@ -16,8 +16,8 @@ use crate::rules::Rule;
 use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
-use crate::tracks_in_order::{InOrder, Lean, TracksInOrder};
-use crate::walk::{Event, EventKind, Place, State, Visit, Whereabouts, payload_name, walk};
+use crate::tracks_in_order::{InOrder, TracksInOrder};
+use crate::walk::{Event, EventKind, Lean, Place, State, Visit, Whereabouts, payload_name, walk};
 
 /// What a trace is.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -217,7 +217,7 @@ impl Visit for Counting {
     fn event(&mut self, event: &Event<'_>, _: &State) {
         let (first, last) = self.range.unwrap_or((event.ts, event.ts));
         self.range = Some((first.min(event.ts), last.max(event.ts)));
-        self.tracks.event(event.track, &Lean::from(event));
+        self.tracks.event(event.track, &event.lean);
     }
 
     fn bundle(&mut self, bundle: &Bundle, _: &State) {

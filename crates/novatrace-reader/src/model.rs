@@ -149,6 +149,7 @@ struct Kept {
 #[derive(Debug, Default)]
 struct Collect {
     events: Vec<Kept>,
+    key: String,
 }
 
 struct Arguments<'a>(&'a mut Args);
@@ -173,7 +174,13 @@ impl Visit for Collect {
         let sequence = &state.sequences[event.sequence as usize];
         let (mut arguments, mut flows) = (vec![], vec![]);
         if let Some(payload) = event.more {
-            args::walk(payload, sequence, &state.texts, &mut Arguments(&mut arguments));
+            args::walk(
+                payload,
+                sequence,
+                &state.texts,
+                &mut self.key,
+                &mut Arguments(&mut arguments),
+            );
             for (number, value) in Fields::of(payload) {
                 match (number, value) {
                     // 36 and 42 are the same, of old.

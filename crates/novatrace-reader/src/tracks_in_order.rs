@@ -7,31 +7,11 @@
 
 use crate::Error;
 use crate::input::Source;
-use crate::text::TextId;
 use crate::track::TrackId;
-use crate::walk::{Event, EventKind, Place, State, Visit, walk};
+use crate::walk::{Event, Lean, State, Visit, walk};
 
 /// Events that are kept at once for sorting: 128 MB at most.
 const MAX_KEPT: u64 = 2 << 20;
-
-/// An event without what only its packet has.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lean {
-    pub(crate) ts: i64,
-    pub(crate) place: Place,
-    pub(crate) sequence: u32,
-    pub(crate) kind: EventKind,
-    pub(crate) name: Option<TextId>,
-    pub(crate) category: Option<TextId>,
-}
-
-impl From<&Event<'_>> for Lean {
-    #[inline(always)]
-    fn from(event: &Event<'_>) -> Self {
-        let &Event { ts, place, sequence, kind, name, category, .. } = event;
-        Self { ts, place, sequence, kind, name, category }
-    }
-}
 
 /// What is made of a track's events, in order of time.
 pub(crate) trait InOrder: Default {
@@ -125,7 +105,7 @@ impl Visit for Again {
         if self.wanted.get(event.track as usize) == Some(&true)
             && (self.kept.len() as u64) < MAX_KEPT
         {
-            self.kept.push((event.track, Lean::from(event)));
+            self.kept.push((event.track, event.lean));
         }
     }
 }

@@ -1,6 +1,8 @@
 //! One way through a trace: packets in order, with all that came before them. Belongs here: which events there are, when and on
 //! which track. Does not: how they nest, which is known only in order of time (`timeline.rs`).
 
+use std::ops::{Deref, DerefMut};
+
 use foldhash::{HashMap, HashMapExt};
 
 use novatrace_core::schema::{
@@ -41,21 +43,42 @@ pub(crate) enum EventKind {
     State,
 }
 
-/// A track event, at a time that is known.
+/// What an event is, without what only its packet has.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Event<'a> {
+pub(crate) struct Lean {
+    pub(crate) ts: i64,
     pub(crate) place: Place,
     /// Index in [`State::sequences`].
     pub(crate) sequence: u32,
-    pub(crate) track: TrackId,
-    pub(crate) ts: i64,
     pub(crate) kind: EventKind,
     pub(crate) name: Option<TextId>,
+    pub(crate) category: Option<TextId>,
+}
+
+/// A track event, at a time that is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event<'a> {
+    pub(crate) lean: Lean,
+    pub(crate) track: TrackId,
     /// The iid of a name that is not defined so far.
     pub(crate) late_name: Option<u64>,
-    pub(crate) category: Option<TextId>,
     /// `TrackEvent`, if there is more in it than that.
     pub(crate) more: Option<&'a [u8]>,
+}
+
+impl Deref for Event<'_> {
+    type Target = Lean;
+
+    #[inline(always)]
+    fn deref(&self) -> &Lean {
+        &self.lean
+    }
+}
+
+impl DerefMut for Event<'_> {
+    fn deref_mut(&mut self) -> &mut Lean {
+        &mut self.lean
+    }
 }
 
 /// Where a fault is, as far as it is known.
@@ -760,17 +783,8 @@ impl<V: Visit> Walk<'_, V> {
             // A state, or what is found not to be an event.
             (_, _) => EventKind::State,
         };
-        let mut event = Event {
-            place,
-            sequence: index,
-            track,
-            ts,
-            kind,
-            name,
-            late_name,
-            category,
-            more: None,
-        };
+        let lean = Lean { ts, place, sequence: index, kind, name, category };
+        let mut event = Event { lean, track, late_name, more: None };
         if parsed.has(has::MORE) || !has_category || !(1..=5).contains(&parsed.event_type) {
             let payload = slice(bytes, parsed.payload);
             if !self.more(&mut event, parsed, payload) {
@@ -969,8 +983,8 @@ impl<V: Visit> Walk<'_, V> {
                 let at = Whereabouts { track: Some(track), ..at };
                 if let Some(value) = self.counted(track, event.sequence, at, value) {
                     let kind = EventKind::Counter(value);
-                    let extra =
-                        Event { track, kind, name: None, late_name: None, more: None, ..*event };
+                    let lean = Lean { kind, name: None, ..event.lean };
+                    let extra = Event { lean, track, late_name: None, more: None };
                     self.visit.event(&extra, &self.state);
                 }
             }
