@@ -7,6 +7,7 @@ nanoseconds an event, and ratios to novatrace in the same round. `auto.py` is P8
 P1  200,000 `with trace(name):`, 4 deep      P2  200,000 calls of a trivial decorated function
 P3  200,000 counter samples                  P5  P1 while nothing records
 P6  200,000 durations on 64 tracks with two integer arguments, and 50,000 samples, by the old calls
+    the same with the garbage collector on, as programs have it ("collecting")
 P7  2,000 durations, each with a list of 200 dicts of 12 mixed values
 A   1,000,000 durations in one call, from arrays
 """
@@ -19,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -83,9 +85,11 @@ def details(duration):
         duration(at * 1e-6, 1e-6, "op", {"latency": STATISTICS})
 
 
-def timed(work, *args):
+def timed(work, *args, collects=False):
+    """With the garbage collector off, as `timeit` has it, unless it `collects`."""
     gc.collect()
-    gc.disable()
+    if not collects:
+        gc.disable()
     begin = time.perf_counter_ns()
     work(*args)
     time_ns = time.perf_counter_ns() - begin
@@ -102,9 +106,9 @@ class Results(dict):
         }
 
 
-def finished(results, name, count, path, work, finish):
+def finished(results, name, count, path, work, finish, collects=False):
     begin = time.perf_counter_ns()
-    loop = timed(work)
+    loop = timed(work, collects=collects)
     finish()
     results.add(name, count, loop, time.perf_counter_ns() - begin, path)
 
@@ -113,16 +117,22 @@ def floor(results, folder):
     results.add("P1", COUNT, timed(spans, EmptyContext))
     results.add("P2", COUNT, timed(calls, lambda value: value))
     results.add("P5", COUNT, timed(spans, EmptyContext))
+    # What the interpreter takes for `with` by itself: the contexts are locks, which are written in C.
+    locks = {name: threading.Lock() for name in ("alpha", "beta", "gamma", "delta")}
+    results.add("P5, locks", COUNT, timed(spans, locks.__getitem__))
     kept = []
     append = kept.append
     results.add("P3", COUNT, timed(samples, append))
     kept.clear()
     tracks = [append] * 64
-    results.add("P6", COUNT * 5 // 4, timed(
-        timeline,
-        lambda k, ts, dur, name, kwargs: tracks[k]((ts, dur, name, kwargs)),
-        lambda k, ts, value: tracks[k]((ts, value)),
-    ))
+    for name, collects in (("P6", False), ("P6, collecting", True)):
+        results.add(name, COUNT * 5 // 4, timed(
+            timeline,
+            lambda k, ts, dur, name, kwargs: tracks[k]((ts, dur, name, kwargs)),
+            lambda k, ts, value: tracks[k]((ts, value)),
+            collects=collects,
+        ))
+        kept.clear()
 
 
 def novatrace(results, folder):
@@ -142,18 +152,22 @@ def novatrace(results, folder):
         path = f"{folder}/{name}.pftrace"
         session = novatrace.open(path, capacity=64 << 20)
         finished(results, name, COUNT, path, work, session.close)
-    path = f"{folder}/p6.pftrace"
-    trace = _tgen.TraceGenerator(path, 0)
-    tracks = [trace.get_cluster_tgen(at // 8, 0).create_track(f"t{at}", at) for at in range(64)]
-    counters = [trace.get_cluster_tgen(at, 0).create_counter_track(f"c{at}") for at in range(8)]
-    finished(
-        results, "P6", COUNT * 5 // 4, path,
-        lambda: timeline(
-            lambda k, ts, dur, name, kwargs: tracks[k].duration(ts, dur, name, kwargs),
-            lambda k, ts, value: counters[k].count(ts, value),
-        ),
-        trace.block_until_all_tasks_done,
-    )
+    for name, collects in (("P6", False), ("P6, collecting", True)):
+        path = f"{folder}/p6.pftrace"
+        trace = _tgen.TraceGenerator(path, 0)
+        tracks = [trace.get_cluster_tgen(at // 8, 0).create_track(f"t{at}", at) for at in range(64)]
+        counters = [trace.get_cluster_tgen(at, 0).create_counter_track(f"c{at}") for at in range(8)]
+        finished(
+            results, name, COUNT * 5 // 4, path,
+            lambda: timeline(
+                lambda k, ts, dur, name, kwargs: tracks[k].duration(ts, dur, name, kwargs),
+                lambda k, ts, value: counters[k].count(ts, value),
+            ),
+            trace.block_until_all_tasks_done, collects,
+        )
+        # The next one has the same path.
+        del trace, tracks, counters
+        gc.collect()
     path = f"{folder}/p7.pftrace"
     trace = _tgen.TraceGenerator(path, 0)
     track = trace.get_cluster_tgen(0, 0).create_track("t", 0)
@@ -363,7 +377,7 @@ def main(rounds):
     for workload in sorted(every):
         print(f"\n{workload:28}{'call ns':>10}{'x novatrace':>13}{'to file ns':>12}{'x novatrace':>13}{'M/s':>8}{'bytes':>9}")
         for name, results in every[workload].items():
-            ours = every[workload]["novatrace"]
+            ours = every[workload].get("novatrace", results)
 
             def median(key):
                 values = [result[key] for result in results if result[key] is not None]

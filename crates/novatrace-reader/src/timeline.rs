@@ -22,11 +22,13 @@ pub(crate) struct Open<T> {
 #[derive(Debug, Clone)]
 pub(crate) struct Stack<T> {
     pub(crate) open: Vec<Open<T>>,
+    /// How many of them have an end that is known.
+    ended: usize,
 }
 
 impl<T> Default for Stack<T> {
     fn default() -> Self {
-        Self { open: Vec::new() }
+        Self { open: Vec::new(), ended: 0 }
     }
 }
 
@@ -59,9 +61,7 @@ impl<T> Stack<T> {
     #[inline(always)]
     fn settle(&mut self, ts: i64, is_instant: bool, closed: &mut impl Closed<T>) {
         // Nearly always: what is open has no end so far.
-        if self.open.last().is_none_or(|open| open.end.is_none())
-            && self.open.iter().all(|open| open.end.is_none())
-        {
+        if self.ended == 0 {
             return;
         }
         self.settle_slowly(ts, is_instant, closed);
@@ -92,6 +92,7 @@ impl<T> Stack<T> {
                 self.open.pop();
             }
         }
+        self.ended = self.open.iter().filter(|open| open.end.is_some()).count();
     }
 
     /// A slice begins. Returns how deep it is; `None` if it is too deep.
@@ -102,6 +103,7 @@ impl<T> Stack<T> {
         if depth >= MAX_DEPTH {
             return None;
         }
+        self.ended += usize::from(open.end.is_some());
         self.open.push(open);
         Some(depth)
     }
@@ -131,6 +133,7 @@ impl<T> Stack<T> {
             return (Ended::Innermost, Some(at));
         }
         self.open[at].end = Some(ts);
+        self.ended += 1;
         (Ended::Outer(self.open.len() - at - 1), Some(at))
     }
 }
