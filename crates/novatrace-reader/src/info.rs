@@ -261,11 +261,11 @@ struct Sums {
 impl Sums {
     #[inline(always)]
     fn close(names: &mut HashMap<Option<TextId>, NameSums>, open: &Open<i64>, end: i64) -> i64 {
-        let length = end - open.start;
+        let length = end.saturating_sub(open.start);
         let sums = names.entry(open.name).or_default();
         sums.count += 1;
         sums.total = sums.total.saturating_add(length);
-        sums.own = sums.own.saturating_add(length - open.tag);
+        sums.own = sums.own.saturating_add(length.saturating_sub(open.tag));
         sums.max = sums.max.max(length);
         length
     }
@@ -296,8 +296,8 @@ impl InOrder for Sums {
                 };
                 stack.end(event.ts, event.name, event.category, &mut close);
                 match (stack.open.last_mut(), length) {
-                    (Some(outer), Some(length)) => outer.tag += length,
-                    (None, Some(length)) => self.busy += length,
+                    (Some(outer), Some(length)) => outer.tag = outer.tag.saturating_add(length),
+                    (None, Some(length)) => self.busy = self.busy.saturating_add(length),
                     (_, None) => {}
                 }
             }
@@ -306,7 +306,8 @@ impl InOrder for Sums {
                 self.slices += 1;
                 let sums = names.entry(event.name).or_default();
                 sums.count += 1;
-                (sums.total, sums.own) = (sums.total + length, sums.own + length);
+                sums.total = sums.total.saturating_add(length);
+                sums.own = sums.own.saturating_add(length);
                 sums.max = sums.max.max(length);
             }
             EventKind::Counter(value) => {

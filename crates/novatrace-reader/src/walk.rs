@@ -871,7 +871,7 @@ impl<V: Visit> Walk<'_, V> {
                     event.name = self.state.sequences[event.sequence as usize].names.get(iid);
                 }
                 (2, Wire::Varint(value)) => phase = value,
-                (3, Wire::Varint(us)) => duration = us.cast_signed().saturating_mul(1_000),
+                (3, Wire::Varint(us)) => duration = us.cast_signed().saturating_mul(1_000).max(0),
                 _ => {}
             }
         }
