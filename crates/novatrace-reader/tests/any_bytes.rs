@@ -83,9 +83,8 @@ fn a_bomb_is_unpacked_within_limits() {
     let mut encoder = flate2::write::ZlibEncoder::new(vec![], flate2::Compression::best());
     encoder.write_all(&vec![0x0A; 40 << 20]).expect("memory");
     let bomb = encoder.finish().expect("memory");
-    let varint = |len: usize| {
-        vec![len as u8 & 0x7F | 0x80, (len >> 7) as u8 & 0x7F | 0x80, (len >> 14) as u8]
-    };
+    let seven = |bits: usize| u8::try_from(bits & 0x7F).expect("7 bits");
+    let varint = |len: usize| vec![seven(len) | 0x80, seven(len >> 7) | 0x80, seven(len >> 14)];
     let field = [&[0x92, 0x03], &varint(bomb.len())[..], &bomb].concat();
     let packet = [&[0x0A], &varint(field.len())[..], &field].concat();
     let source = Source::from_bytes("bomb", packet.repeat(3));
