@@ -194,3 +194,40 @@ def test_names_may_be_any_text(oracle, path):
     read = [row[3] for row in oracle.slices()]
     assert read[3:] == names[3:]
     assert len(read) == 5
+
+
+class Indexed:
+    def __init__(self, answer):
+        self.answer = answer
+
+    def __index__(self):
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+class Floating:
+    def __float__(self):
+        raise KeyboardInterrupt
+
+
+def test_a_time_whose_index_is_no_int_is_refused(path):
+    with novatrace.TraceGenerator(path) as trace:
+        track = trace.track("a")
+        itself = Indexed(None)
+        itself.answer = itself
+        for wrong in (Indexed("x"), Indexed(1.5), itself):
+            with pytest.raises(TypeError, match="__index__ returned non-int"):
+                track.instant(wrong, "x")
+    assert trace.stats().events == 0
+
+
+@pytest.mark.parametrize("wrong", [Indexed(KeyboardInterrupt()), Indexed(ZeroDivisionError()), Floating()])
+def test_what_a_number_raises_is_raised(path, wrong):
+    expected = type(getattr(wrong, "answer", KeyboardInterrupt()))
+    with novatrace.TraceGenerator(path) as trace:
+        with pytest.raises(expected):
+            trace.track("a").instant(wrong, "x")
+        with pytest.raises(expected):
+            trace.counter("c").count(1, wrong)
+    assert trace.stats().events == 0

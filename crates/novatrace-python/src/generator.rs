@@ -9,14 +9,14 @@ use novatrace::{
     Complete, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack, Open,
     Overlap, Seconds,
 };
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
 use crate::choices;
 use crate::error::{OrRaise, value_error};
 use crate::flow::{Flow, flow_numbers};
-use crate::value::{Described, Reader, any_text, limits, text};
+use crate::value::{Described, Reader, any_text, digits, index, limits, text};
 
 /// A trace, as all its objects in Python share it.
 pub(crate) struct Shared {
@@ -77,26 +77,45 @@ pub(crate) enum When {
 impl When {
     pub(crate) fn of(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
         if let Ok(number) = object.cast::<PyInt>() {
-            return match number.extract() {
-                Ok(ns) => Ok(Self::Ns(ns)),
-                Err(_) => {
-                    Err(value_error(object.py(), format!("{what} is out of range: {number} ns")))
-                }
-            };
+            return Self::ns(number, what);
         }
         if let Ok(number) = object.cast::<PyFloat>() {
             return Ok(Self::Seconds(number.extract()?));
         }
-        // Numbers of other libraries, such as numpy's.
-        if let Ok(ns) = object.call_method0("__index__") {
-            return Self::of(&ns, what);
+        Self::of_other(object, what)
+    }
+
+    fn ns(number: &Bound<'_, PyInt>, what: &str) -> PyResult<Self> {
+        if let Ok(ns) = number.extract() {
+            return Ok(Self::Ns(ns));
         }
-        if let Ok(seconds) = object.call_method0("__float__") {
-            return Ok(Self::Seconds(seconds.extract()?));
+        let digits = digits(number)?;
+        let digits: String = text(&digits).chars().take(40).collect();
+        Err(value_error(number.py(), format!("{what} is out of range: {digits} ns")))
+    }
+
+    /// Numbers of other libraries, such as numpy's.
+    #[cold]
+    fn of_other(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Self> {
+        let py = object.py();
+        let no_index = match index(object) {
+            Ok(Some(number)) => return Self::ns(&number, what),
+            Ok(None) => None,
+            // An array of one float has the method, and refuses.
+            Err(error) if error.is_instance_of::<PyTypeError>(py) => Some(error),
+            Err(error) => return Err(error),
+        };
+        let class = object.get_type();
+        if class.hasattr("__float__")? {
+            return Ok(Self::Seconds(object.extract()?));
         }
-        let given = object.get_type().name()?;
+        if let Some(error) = no_index {
+            return Err(error);
+        }
+        let given = class.name()?;
         Err(PyTypeError::new_err(format!(
-            "{what} must be an int (nanoseconds) or a float (seconds), not {given}"
+            "{what} must be an int (nanoseconds) or a float (seconds), not {}",
+            text(&given)
         )))
     }
 }
@@ -112,9 +131,17 @@ pub(crate) fn counter_value(object: &Bound<'_, PyAny>) -> PyResult<CounterValue>
     if let Ok(number) = object.cast::<PyFloat>() {
         return Ok(CounterValue::Double(number.extract()?));
     }
+    let py = object.py();
     match object.extract::<i64>() {
         Ok(value) => Ok(CounterValue::Int(value)),
-        Err(_) => Ok(CounterValue::Double(object.extract()?)),
+        // None, or one that is too large.
+        Err(error)
+            if error.is_instance_of::<PyTypeError>(py)
+                || error.is_instance_of::<PyOverflowError>(py) =>
+        {
+            Ok(CounterValue::Double(object.extract()?))
+        }
+        Err(error) => Err(error),
     }
 }
 

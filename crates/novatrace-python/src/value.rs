@@ -57,6 +57,24 @@ pub(crate) fn any_text<'py>(object: &Bound<'py, PyAny>) -> PyResult<Bound<'py, P
     }
 }
 
+/// The `int` that an object stands for as an index; `None` if it stands for none.
+pub(crate) fn index<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyInt>>> {
+    // SAFETY: an object.
+    if unsafe { ffi::PyIndex_Check(object.as_ptr()) } == 0 {
+        return Ok(None);
+    }
+    // SAFETY: an object; the answer is a new reference to an `int`, or null with an exception.
+    let number = unsafe { ffi::PyNumber_Index(object.as_ptr()) };
+    // SAFETY: as above.
+    let number = unsafe { Bound::from_owned_ptr_or_err(object.py(), number) }?;
+    Ok(Some(number.cast_into()?))
+}
+
+/// An `int` in digits. `str()` refuses more than some thousand of them.
+pub(crate) fn digits<'py>(number: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
+    number.str().or_else(|_| number.call_method1("__format__", ("#x",))?.str())
+}
+
 /// Reads the values of one event.
 pub(crate) struct Reader {
     max_items: usize,
@@ -190,9 +208,7 @@ fn serialize_int<S: Serializer>(
     {
         return serializer.serialize_u64(value);
     }
-    // `str()` refuses more than some thousand digits.
-    let digits = object.str().or_else(|_| object.call_method1("__format__", ("#x",))?.str());
-    match digits {
+    match digits(object) {
         Ok(digits) => serializer.serialize_str(&text(&digits)),
         Err(error) => serializer.serialize_str(&reader.failure(object, error)),
     }
