@@ -1,6 +1,7 @@
 """`novatrace.TraceGenerator`: times that the caller gives."""
 
 import copy
+import ctypes
 import threading
 
 import numpy as np
@@ -231,3 +232,11 @@ def test_what_a_number_raises_is_raised(path, wrong):
         with pytest.raises(expected):
             trace.counter("c").count(1, wrong)
     assert trace.stats().events == 0
+
+
+def test_arrays_of_ctypes_are_arrays(oracle, path):
+    starts, lengths = (ctypes.c_int64 * 3)(10, 20, 30), (ctypes.c_uint8 * 3)(1, 2, 3)
+    with novatrace.TraceGenerator(path) as trace:
+        trace.track("a").durations(starts, lengths, "x", args={"v": (ctypes.c_double * 3)(0.5, 1.5, 2.5)})
+    oracle.read(path)
+    assert [(*row[1:3], row[5]["v"]) for row in oracle.slices()] == [(10, 1, 0.5), (20, 2, 1.5), (30, 3, 2.5)]

@@ -58,6 +58,8 @@ enum Item {
 /// A one-dimensional array of numbers of another library's.
 struct Column<'py> {
     raw: Box<RawBuffer>,
+    /// From one item to the next, in bytes.
+    stride: isize,
     item: Item,
     what: &'static str,
     py: PhantomData<Bound<'py, PyAny>>,
@@ -113,7 +115,14 @@ impl<'py> Column<'py> {
             return Self::new(&array, what);
         }
         let (ndim, itemsize, format) = (raw.ndim, raw.itemsize, raw.format);
-        let column = |item| Self { raw, item, what, py: PhantomData };
+        let stride = if raw.strides.is_null() || ndim != 1 {
+            // One item after the other, as arrays of `ctypes` are.
+            itemsize
+        } else {
+            // SAFETY: one dimension, so that there is one stride.
+            unsafe { *raw.strides }
+        };
+        let column = |item| Self { raw, stride, item, what, py: PhantomData };
         let format = if format.is_null() {
             "B".to_owned()
         } else {
@@ -159,10 +168,8 @@ impl<'py> Column<'py> {
     #[inline]
     fn get(&self, at: usize) -> Number {
         assert!(at < self.len(), "within the array");
-        // SAFETY: one dimension, so that there is one stride.
-        let stride = unsafe { *self.raw.strides };
         // SAFETY: within the array, by the assertion.
-        let place = unsafe { self.raw.buf.cast::<u8>().offset(stride * at.cast_signed()) };
+        let place = unsafe { self.raw.buf.cast::<u8>().offset(self.stride * at.cast_signed()) };
         macro_rules! read {
             ($type:ty) => {{
                 // SAFETY: an item of that type and size; it may lie anywhere.
