@@ -240,3 +240,56 @@ def test_arrays_of_ctypes_are_arrays(oracle, path):
         trace.track("a").durations(starts, lengths, "x", args={"v": (ctypes.c_double * 3)(0.5, 1.5, 2.5)})
     oracle.read(path)
     assert [(*row[1:3], row[5]["v"]) for row in oracle.slices()] == [(10, 1, 0.5), (20, 2, 1.5), (30, 3, 2.5)]
+
+
+def test_lists_of_another_librarys_integers_are_nanoseconds(oracle, path):
+    with novatrace.TraceGenerator(path) as trace:
+        track = trace.track("a")
+        track.durations([np.int64(1000)], [np.int64(500)], "list")
+        track.durations(np.array([2000], "m8[ns]"), np.array([600], "m8[ns]"), "timedelta")
+        track.durations(np.array([3000], object), (700,), "objects")
+        track.duration(np.timedelta64(4000, "ns"), np.timedelta64(800, "ns"), "one")
+        trace.counter("c").counts([np.int32(10)], [np.float32(1.5)])
+    oracle.read(path)
+    assert [row[1:4] for row in oracle.slices()] == [
+        (1000, 500, "list"), (2000, 600, "timedelta"), (3000, 700, "objects"), (4000, 800, "one"),
+    ]
+    assert oracle.counters() == [("c", 10, 1.5)]
+
+
+@pytest.mark.parametrize("starts, message", [
+    ([0, 1.5], "starts must all be ints"),
+    ([np.float32(0), 1], "starts must all be ints"),
+    (np.array([0, 1], "m8[us]"), r"not timedelta64\[us\]"),
+    (np.array([0, 1], "M8[ns]"), r"not datetime64\[ns\]"),
+    ([np.datetime64(0, "ns")] * 2, "starts must be an array"),
+    (["0", "1"], "starts must be an array"),
+    (5, "starts must be an array"),
+])
+def test_times_of_unknown_unit_are_refused(path, starts, message):
+    with novatrace.TraceGenerator(path) as trace:
+        with pytest.raises(TypeError, match=message):
+            trace.track("a").durations(starts, [1, 1], "x")
+        with pytest.raises(TypeError):
+            trace.track("a").duration(np.timedelta64(5, "us"), 1, "x")
+    assert trace.stats().events == 0
+
+
+def test_an_interrupt_while_a_list_is_read_is_raised(path):
+    with novatrace.TraceGenerator(path) as trace:
+        with pytest.raises(KeyboardInterrupt):
+            trace.track("a").durations([Indexed(KeyboardInterrupt())], [1], "x")
+
+
+def test_arguments_of_arrays_keep_their_type(oracle, path):
+    large = 2**64 - 1
+    args = {"a": np.array([large], "u8"), "b": [large], "c": [True], "d": [-5], "e": [1.5]}
+    with novatrace.TraceGenerator(path) as trace:
+        trace.track("a").durations([1], [1], "x", args=args)
+    rows = oracle.read(path).rows(
+        "select value_type, int_value, real_value from args where key like 'debug.%' order by key"
+    )
+    # The trace processor keeps unsigned ones as what their 64 bits mean with a sign.
+    assert rows == [
+        ("uint", -1, None), ("uint", -1, None), ("bool", 1, None), ("int", -5, None), ("real", None, 1.5),
+    ]

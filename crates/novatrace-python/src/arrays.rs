@@ -5,15 +5,15 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::marker::PhantomData;
 
-use novatrace::{Complete, CounterTrack, Event, Name, NormalTrack, Seconds};
-use pyo3::exceptions::PyTypeError;
-use pyo3::ffi;
+use novatrace::{Complete, CounterTrack, CounterValue, Event, Name, NormalTrack, Seconds};
+use pyo3::exceptions::{PyException, PyTypeError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyDict, PyInt, PyList, PyString, PyTuple};
+use pyo3::{ffi, intern};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::error::{OrRaise, value_error};
-use crate::generator::texts;
+use crate::generator::{When, texts};
 use crate::value::{any_text, text};
 
 /// `Py_buffer`, in the stable ABI since 3.11, and the same since 3.0.
@@ -56,16 +56,15 @@ enum Item {
 }
 
 /// A one-dimensional array of numbers of another library's.
-struct Column<'py> {
+struct Buffer<'py> {
     raw: Box<RawBuffer>,
     /// From one item to the next, in bytes.
     stride: isize,
     item: Item,
-    what: &'static str,
     py: PhantomData<Bound<'py, PyAny>>,
 }
 
-impl Drop for Column<'_> {
+impl Drop for Buffer<'_> {
     fn drop(&mut self) {
         // SAFETY: filled by `PyObject_GetBuffer`, and released once.
         unsafe { PyBuffer_Release(&raw mut *self.raw) };
@@ -76,11 +75,15 @@ impl Drop for Column<'_> {
 #[derive(Clone, Copy)]
 enum Number {
     Int(i64),
+    /// Beyond what an `i64` holds.
+    Uint(u64),
     Double(f64),
+    Bool(bool),
 }
 
-impl<'py> Column<'py> {
-    fn new(object: &Bound<'py, PyAny>, what: &'static str) -> PyResult<Self> {
+impl<'py> Buffer<'py> {
+    /// The object's array; `None` if it has none, or one of objects.
+    fn of(object: &Bound<'py, PyAny>, what: &str) -> PyResult<Option<Self>> {
         let py = object.py();
         let mut raw = Box::new(RawBuffer {
             buf: std::ptr::null_mut(),
@@ -97,22 +100,8 @@ impl<'py> Column<'py> {
         });
         // SAFETY: an object, and a place for its answer, which does not move.
         if unsafe { PyObject_GetBuffer(object.as_ptr(), &raw mut *raw, STRIDED) } != 0 {
-            drop(PyErr::take(py));
-            // A list, or anything that can be iterated over.
-            let numbers = py.import("array")?.getattr("array")?;
-            let list = object.try_iter()?.collect::<PyResult<Vec<_>>>()?;
-            let code = if list.iter().all(|item| item.is_instance_of::<pyo3::types::PyInt>()) {
-                "q"
-            } else {
-                "d"
-            };
-            let array = numbers.call1((code, list)).map_err(|error| {
-                let message = format!("{what} must be an array or a sequence of numbers");
-                let wrong = PyTypeError::new_err(message);
-                wrong.set_cause(py, Some(error));
-                wrong
-            })?;
-            return Self::new(&array, what);
+            let error = PyErr::fetch(py);
+            return if error.is_instance_of::<PyException>(py) { Ok(None) } else { Err(error) };
         }
         let (ndim, itemsize, format) = (raw.ndim, raw.itemsize, raw.format);
         let stride = if raw.strides.is_null() || ndim != 1 {
@@ -122,15 +111,18 @@ impl<'py> Column<'py> {
             // SAFETY: one dimension, so that there is one stride.
             unsafe { *raw.strides }
         };
-        let column = |item| Self { raw, stride, item, what, py: PhantomData };
+        let mut buffer = Self { raw, stride, item: Item::U8, py: PhantomData };
         let format = if format.is_null() {
             "B".to_owned()
         } else {
             // SAFETY: a text that lives as long as the buffer.
             unsafe { CStr::from_ptr(format) }.to_string_lossy().into_owned()
         };
+        if ndim != 1 {
+            return Err(value_error(py, format!("{what} must have one dimension, not {ndim}")));
+        }
         let code = format.trim_start_matches(['@', '=', '<']);
-        let item = match (code, itemsize) {
+        buffer.item = match (code, itemsize) {
             ("?", 1) => Item::Bool,
             ("b", 1) => Item::I8,
             ("h", 2) => Item::I16,
@@ -142,27 +134,20 @@ impl<'py> Column<'py> {
             ("I" | "L" | "Q" | "N", 8) => Item::U64,
             ("f", 4) => Item::F32,
             ("d", 8) => Item::F64,
+            ("O", _) => return Ok(None),
             _ => {
-                drop(column(Item::U8));
                 let message =
                     format!("{what} must be an array of numbers, not of format {format:?}");
                 return Err(PyTypeError::new_err(message));
             }
         };
-        let column = column(item);
-        if ndim != 1 {
-            return Err(value_error(py, format!("{what} must have one dimension, not {ndim}")));
-        }
-        Ok(column)
+        Ok(Some(buffer))
     }
 
+    #[inline]
     fn len(&self) -> usize {
         // SAFETY: one dimension, so that there is one length.
         unsafe { *self.raw.shape }.cast_unsigned()
-    }
-
-    fn is_float(&self) -> bool {
-        matches!(self.item, Item::F32 | Item::F64)
     }
 
     #[inline]
@@ -186,12 +171,78 @@ impl<'py> Column<'py> {
             Item::U32 => Number::Int(read!(u32).into()),
             Item::U64 => {
                 let value = read!(u64);
-                #[expect(clippy::cast_precision_loss, reason = "beyond what an i64 holds")]
-                i64::try_from(value).map_or(Number::Double(value as f64), Number::Int)
+                i64::try_from(value).map_or(Number::Uint(value), Number::Int)
             }
             Item::F32 => Number::Double(read!(f32).into()),
             Item::F64 => Number::Double(read!(f64)),
-            Item::Bool => Number::Int((read!(u8) != 0).into()),
+            Item::Bool => Number::Bool(read!(u8) != 0),
+        }
+    }
+}
+
+enum Numbers<'py> {
+    Buffer(Buffer<'py>),
+    List(Vec<Number>),
+}
+
+/// Numbers, one for each event.
+struct Column<'py> {
+    numbers: Numbers<'py>,
+    what: &'static str,
+}
+
+/// What a column of times counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Ns,
+    Seconds,
+}
+
+impl<'py> Column<'py> {
+    fn new(object: &Bound<'py, PyAny>, what: &'static str) -> PyResult<Self> {
+        let ns = nanoseconds(object, what)?;
+        let object = ns.as_ref().unwrap_or(object);
+        let numbers = match Buffer::of(object, what)? {
+            Some(buffer) => Numbers::Buffer(buffer),
+            // A list, or anything that can be iterated over.
+            None => Numbers::List(list(object, what)?),
+        };
+        Ok(Self { numbers, what })
+    }
+
+    fn len(&self) -> usize {
+        match &self.numbers {
+            Numbers::Buffer(buffer) => buffer.len(),
+            Numbers::List(list) => list.len(),
+        }
+    }
+
+    /// What its numbers count, as times.
+    fn unit(&self) -> PyResult<Unit> {
+        match &self.numbers {
+            Numbers::Buffer(buffer) if matches!(buffer.item, Item::F32 | Item::F64) => {
+                Ok(Unit::Seconds)
+            }
+            Numbers::Buffer(_) => Ok(Unit::Ns),
+            Numbers::List(list) => {
+                let is_double = |number: &Number| matches!(number, Number::Double(_));
+                match list.iter().filter(|number| is_double(number)).count() {
+                    0 => Ok(Unit::Ns),
+                    doubles if doubles == list.len() => Ok(Unit::Seconds),
+                    _ => Err(PyTypeError::new_err(format!(
+                        "{} must all be ints (nanoseconds) or all be floats (seconds)",
+                        self.what
+                    ))),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn get(&self, at: usize) -> Number {
+        match &self.numbers {
+            Numbers::Buffer(buffer) => buffer.get(at),
+            Numbers::List(list) => list[at],
         }
     }
 
@@ -205,21 +256,89 @@ impl<'py> Column<'py> {
     }
 }
 
-/// A time as a number of the kind that its array has.
-fn ns(py: Python<'_>, column: &Column<'_>, at: usize) -> PyResult<i64> {
-    match column.get(at) {
-        Number::Int(value) => Ok(value),
-        Number::Double(value) => {
-            Err(value_error(py, format!("{}[{at}] is out of range: {value} ns", column.what)))
-        }
+/// Nanoseconds as integers, if they are numpy's; its other dates and times are refused. Their numbers are of
+/// units that nothing else would tell.
+pub(crate) fn nanoseconds<'py>(
+    object: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = object.py();
+    let Some(kind) = object.getattr_opt(intern!(py, "dtype"))? else { return Ok(None) };
+    let (Some(kind), name) =
+        (kind.getattr_opt(intern!(py, "kind"))?, kind.getattr_opt(intern!(py, "name"))?)
+    else {
+        return Ok(None);
+    };
+    let Ok(kind) = kind.cast::<PyString>() else { return Ok(None) };
+    if !matches!(&*text(kind), "m" | "M") {
+        return Ok(None);
     }
+    let name = match name {
+        Some(name) => text(&any_text(&name)?).into_owned(),
+        None => String::new(),
+    };
+    if name == "timedelta64[ns]" {
+        let array = py.import("numpy")?.call_method1("asarray", (object,))?;
+        return array.call_method1("view", ("i8",)).map(Some);
+    }
+    Err(PyTypeError::new_err(format!(
+        "{what} must be numbers or timedelta64[ns], not {name}: convert it with astype()"
+    )))
 }
 
+/// The numbers of anything that can be iterated over.
+fn list(object: &Bound<'_, PyAny>, what: &str) -> PyResult<Vec<Number>> {
+    let py = object.py();
+    let wrong = |error| {
+        let message = format!("{what} must be an array or a sequence of numbers");
+        let wrong = PyTypeError::new_err(message);
+        wrong.set_cause(py, Some(error));
+        wrong
+    };
+    let items = object.try_iter().map_err(|error| {
+        if error.is_instance_of::<PyTypeError>(py) { wrong(error) } else { error }
+    })?;
+    let number = |item: PyResult<Bound<'_, PyAny>>| {
+        let item = item?;
+        if let Ok(value) = item.cast::<PyBool>() {
+            return Ok(Number::Bool(value.is_true()));
+        }
+        if let Ok(int) = item.cast::<PyInt>() {
+            if let Ok(value) = int.extract() {
+                return Ok(Number::Int(value));
+            }
+            if let Ok(value) = int.extract() {
+                return Ok(Number::Uint(value));
+            }
+        }
+        let number = When::of(&item, what).map_err(|error| {
+            if error.is_instance_of::<PyTypeError>(py) { wrong(error) } else { error }
+        })?;
+        Ok(match number {
+            When::Ns(value) => Number::Int(value),
+            When::Seconds(value) => Number::Double(value),
+        })
+    };
+    items.map(number).collect()
+}
+
+/// A time of a column of nanoseconds.
+fn ns(py: Python<'_>, column: &Column<'_>, at: usize) -> PyResult<i64> {
+    let given = match column.get(at) {
+        Number::Int(value) => return Ok(value),
+        Number::Bool(value) => return Ok(value.into()),
+        Number::Uint(value) => value.to_string(),
+        Number::Double(value) => value.to_string(),
+    };
+    Err(value_error(py, format!("{}[{at}] is out of range: {given} ns", column.what)))
+}
+
+/// A time of a column of seconds.
 fn seconds(column: &Column<'_>, at: usize) -> Seconds {
-    #[expect(clippy::cast_precision_loss, reason = "an array of doubles")]
     Seconds(match column.get(at) {
-        Number::Int(value) => value as f64,
         Number::Double(value) => value,
+        // There are none in such a column.
+        Number::Int(_) | Number::Uint(_) | Number::Bool(_) => f64::NAN,
     })
 }
 
@@ -281,10 +400,9 @@ impl Serialize for Value<'_, '_> {
     #[inline]
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0.get(self.1) {
-            Number::Int(value) if self.0.item == Item::Bool => {
-                serializer.serialize_bool(value != 0)
-            }
+            Number::Bool(value) => serializer.serialize_bool(value),
             Number::Int(value) => serializer.serialize_i64(value),
+            Number::Uint(value) => serializer.serialize_u64(value),
             Number::Double(value) => serializer.serialize_f64(value),
         }
     }
@@ -345,18 +463,22 @@ pub(crate) fn durations<'py>(
         }
         None => Vec::new(),
     };
-    let is_float = starts.is_float();
-    if is_float != lengths.is_float() {
+    if len == 0 {
+        return Ok(());
+    }
+    let unit = starts.unit()?;
+    if unit != lengths.unit()? {
         return Err(PyTypeError::new_err(
             "starts and lengths must both be of integers (nanoseconds) or of floats (seconds)",
         ));
     }
     for at in 0..len {
         let name = names.get(at);
-        let mut event = if is_float {
-            track.duration(seconds(&starts, at), seconds(&lengths, at), name)
-        } else {
-            track.duration(ns(py, &starts, at)?, ns(py, &lengths, at)?, name)
+        let mut event = match unit {
+            Unit::Ns => track.duration(ns(py, &starts, at)?, ns(py, &lengths, at)?, name),
+            Unit::Seconds => {
+                track.duration(seconds(&starts, at), seconds(&lengths, at), name)
+            }
         };
         if !categories.is_empty() {
             event = event.categories(categories.iter().copied());
@@ -374,16 +496,20 @@ pub(crate) fn counts(
 ) -> PyResult<()> {
     let times = Column::new(times, "times")?;
     let values = Column::new(values, "values")?.of_len(py, times.len())?;
+    let unit = times.unit()?;
     for at in 0..times.len() {
         let value = match values.get(at) {
             Number::Int(value) => value.into(),
-            Number::Double(value) => novatrace::CounterValue::Double(value),
+            Number::Bool(value) => i64::from(value).into(),
+            #[expect(clippy::cast_precision_loss, reason = "a counter has no larger integers")]
+            Number::Uint(value) => CounterValue::Double(value as f64),
+            Number::Double(value) => CounterValue::Double(value),
         };
-        if times.is_float() {
-            counter.count(seconds(&times, at), value).or_raise(py)?;
-        } else {
-            counter.count(ns(py, &times, at)?, value).or_raise(py)?;
+        match unit {
+            Unit::Ns => counter.count(ns(py, &times, at)?, value),
+            Unit::Seconds => counter.count(seconds(&times, at), value),
         }
+        .or_raise(py)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
+use crate::arrays::nanoseconds;
 use crate::choices;
 use crate::error::{OrRaise, value_error};
 use crate::flow::{Flow, flow_numbers};
@@ -105,6 +106,9 @@ impl When {
             Err(error) if error.is_instance_of::<PyTypeError>(py) => Some(error),
             Err(error) => return Err(error),
         };
+        if let Some(ns) = nanoseconds(object, what)? {
+            return Self::of(&ns, what);
+        }
         let class = object.get_type();
         if class.hasattr("__float__")? {
             return Ok(Self::Seconds(object.extract()?));
