@@ -541,3 +541,27 @@ def test_what_is_logged_is_an_instant(oracle, path):
     assert first["place"].startswith(__file__) and first["level"] == "WARNING"
     assert (first["logger"], first["tile[0]"], first["category_"]) == ("a.logger", 7, "x")
     assert second["exception"] == "ZeroDivisionError: division by zero"
+
+
+class Interrupts:
+    __slots__ = ()
+
+    def __repr__(self):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("begin", [
+    lambda: novatrace.trace("cut", v=Interrupts()).__enter__(),
+    lambda: novatrace.track("own").trace("cut", v=Interrupts()).__enter__(),
+    lambda: novatrace.trace_func_args(lambda v: None)(Interrupts()),
+], ids=["thread", "track", "function"])
+def test_a_span_that_an_interrupt_cuts_short_is_over(oracle, path, begin):
+    with novatrace.open(path) as session:
+        with pytest.raises(KeyboardInterrupt):
+            begin()
+        with novatrace.trace("after"):
+            pass
+        report = session.close()
+    assert report.left_open == 0
+    rows = oracle.read(path).rows("select name, depth, dur >= 0 from slice order by ts")
+    assert len(rows) == 2 and rows[1] == ("after", 0, 1)

@@ -403,8 +403,12 @@ impl Opened {
                     fields.name(name);
                 }
                 let said = say(fields);
-                let span = on.begin(fields.said()).into();
-                said.map(|()| Self::Thread(span))
+                let mut opened = Self::Thread(on.begin(fields.said()).into());
+                if said.is_err() {
+                    // Nobody will have it, to end it.
+                    opened.end();
+                }
+                said.map(|()| opened)
             }
         })
     }
