@@ -292,3 +292,11 @@ def test_flows_are_asked_for_before_the_span_is_entered(path):
         with span:
             with pytest.raises(RuntimeError, match="before the span is entered"):
                 span.get_outgoing_flow_ids(1)
+
+
+def test_more_flows_than_can_be_are_refused():
+    for count in (2**62, 2**40, 2**20 + 1):
+        with pytest.raises(ValueError, match="at most 1048576 new flows"):
+            _profile.trace("z").get_outgoing_flow_ids(count)
+        with pytest.raises(ValueError, match="at most 1048576 new flows"):
+            _profile.instant("z", None, count)

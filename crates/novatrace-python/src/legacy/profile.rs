@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyList, PyString, PyTuple};
 
-use crate::error::state_error;
+use crate::error::{state_error, value_error};
 use crate::flow::flow_numbers;
 use crate::frame::Place;
 use crate::function::{Decorate, function_name, skipped};
@@ -28,8 +28,13 @@ pub(crate) struct LegacySpan {
     opened: Opened,
 }
 
-fn new_flows(count: usize) -> Vec<u64> {
-    (0..count).map(|_| novatrace::flow().get()).collect()
+fn new_flows(py: Python<'_>, count: usize) -> PyResult<Vec<u64>> {
+    // Each is written into the event.
+    const MOST: usize = 1 << 20;
+    if count > MOST {
+        return Err(value_error(py, format!("an event has at most {MOST} new flows, not {count}")));
+    }
+    Ok((0..count).map(|_| novatrace::flow().get()).collect())
 }
 
 #[pymethods]
@@ -62,7 +67,7 @@ impl LegacySpan {
             outgoing.set_slice(
                 0,
                 outgoing.len(),
-                PyList::new(py, new_flows(num_outgoing_flow_ids))?.as_any(),
+                PyList::new(py, new_flows(py, num_outgoing_flow_ids)?)?.as_any(),
             )?;
         }
         Ok(slf)
@@ -171,7 +176,7 @@ pub(crate) fn legacy_instant(
     num_outgoing_flow_ids: usize,
     incoming_flow_ids: &Bound<'_, PyAny>,
 ) -> PyResult<Vec<u64>> {
-    let flows = new_flows(num_outgoing_flow_ids);
+    let flows = new_flows(py, num_outgoing_flow_ids)?;
     let incoming = flow_numbers(incoming_flow_ids)?;
     let name = any_text(name)?;
     let track = track.map(|track| &track.get().0);
