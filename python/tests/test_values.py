@@ -276,3 +276,58 @@ def test_random_nested_values_read_back_equal(oracle, path):
     for row, (_, expected) in zip(rows, cases):
         assert row[5] == {f"v{key}": scalar for key, scalar in expected.items()}
     assert len(rows) == len(cases)
+
+
+class Said(str):
+    def __str__(self):
+        raise KeyboardInterrupt
+
+
+class SaysSo:
+    """Says a text that may itself be asked what it says."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return Said("text")
+
+    __repr__ = __str__
+
+
+class NamelessFlags(enum.Flag):
+    A = 1
+    __str__ = SaysSo.__str__
+
+
+def test_a_text_is_asked_for_once(oracle, path, monkeypatch):
+    unraisable = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    for value, expected in [
+        (SaysSo(), "text"), (NamelessFlags(0), "text"), (ValueError(SaysSo()), "ValueError: text"),
+        ({SaysSo(): 1}, None),
+    ]:
+        shown = read(oracle, path, value)
+        assert expected is None or shown == {"v": expected}
+    with novatrace.TraceGenerator(path) as trace:
+        with pytest.raises(TypeError, match="text is no flow"):
+            trace.track("t").instant(0, "x", flow=[SaysSo()])
+    assert not unraisable
+
+
+def closed_class(error):
+    """A class that does not let itself be asked for anything."""
+
+    def refuse(cls, name):
+        raise error
+
+    return type("Meta", (type,), {"__getattribute__": refuse})("Closed", (), {})
+
+
+def test_a_class_that_cannot_be_asked_is_told_in_its_place(oracle, path):
+    closed = closed_class(RuntimeError())()
+    assert read(oracle, path, [1, closed, {closed: 2}]) == {
+        "v[0]": 1, "v[1]": "<object: RuntimeError while it was read>",
+        "v[2].<object: RuntimeError while it was read>": 2,
+    }
+    with pytest.raises(KeyboardInterrupt):
+        read(oracle, path, closed_class(KeyboardInterrupt())())

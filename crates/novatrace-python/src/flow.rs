@@ -4,6 +4,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
+use crate::value::{digits, said, text};
+
 #[pyclass(frozen, eq, hash, module = "novatrace")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Flow(pub(crate) u64);
@@ -25,10 +27,13 @@ fn number(object: &Bound<'_, PyAny>) -> PyResult<Option<u64>> {
         return Ok(Some(flow.get().0));
     }
     if object.is_instance_of::<PyInt>() {
-        let number = object.extract();
-        return number.map(Some).map_err(|_| {
-            PyTypeError::new_err(format!("a flow is a number from 0 to 2^64 - 1, not {object}"))
-        });
+        let Ok(number) = object.extract() else {
+            let digits = digits(object)?;
+            let digits: String = text(&digits).chars().take(40).collect();
+            let message = format!("a flow is a number from 0 to 2^64 - 1, not {digits}");
+            return Err(PyTypeError::new_err(message));
+        };
+        return Ok(Some(number));
     }
     Ok(None)
 }
@@ -41,11 +46,11 @@ pub(crate) fn flow_numbers(object: &Bound<'_, PyAny>) -> PyResult<Vec<u64>> {
     let mut numbers = Vec::new();
     for item in object.try_iter()? {
         let item = item?;
-        let number = number(&item)?.ok_or_else(|| {
-            PyTypeError::new_err(format!(
-                "{item} is no flow: give what flow() answers, or its number"
-            ))
-        })?;
+        let Some(number) = number(&item)? else {
+            let message =
+                format!("{} is no flow: give what flow() answers, or its number", said(&item)?);
+            return Err(PyTypeError::new_err(message));
+        };
         numbers.push(number);
     }
     Ok(numbers)

@@ -75,6 +75,19 @@ pub(crate) fn digits<'py>(number: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyS
     number.str().or_else(|_| number.call_method1("__format__", ("#x",))?.str())
 }
 
+/// What `str()` says. A `String` straight from the object would call it again, and swallow what it raises.
+pub(crate) fn said(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(text(&any_text(object)?).into_owned())
+}
+
+fn repr(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(text(&object.repr()?).into_owned())
+}
+
+fn class_name(object: &Bound<'_, PyAny>) -> PyResult<String> {
+    Ok(text(&object.get_type().name()?).into_owned())
+}
+
 /// Reads the values of one event.
 pub(crate) struct Reader {
     max_items: usize,
@@ -103,15 +116,20 @@ impl Reader {
 
     /// What is shown instead of what failed.
     fn failure(&self, object: &Bound<'_, PyAny>, error: PyErr) -> String {
-        let py = object.py();
-        let name =
-            object.get_type().name().map_or_else(|_| "object".into(), |name| name.to_string());
-        let said =
-            error.value(py).get_type().name().map_or_else(|_| "error".into(), |n| n.to_string());
+        let name = class_name(object).unwrap_or_else(|error| {
+            self.note(object.py(), error);
+            "object".to_owned()
+        });
+        let said = class_name(error.value(object.py())).unwrap_or_else(|_| "error".to_owned());
+        self.note(object.py(), error);
+        format!("<{name}: {said} while it was read>")
+    }
+
+    /// Keeps what is more than an error of the object's.
+    fn note(&self, py: Python<'_>, error: PyErr) {
         if !error.is_instance_of::<PyException>(py) {
             self.interrupt.replace(Some(error));
         }
-        format!("<{name}: {said} while it was read>")
     }
 
     fn count(&self) {
@@ -346,19 +364,19 @@ fn serialize_entries<'py, S: Serializer>(
 }
 
 fn key_text(key: &Bound<'_, PyAny>, reader: &Reader) -> String {
-    let said = match Kind::of(key) {
+    let text = Kind::of(key).and_then(|kind| match kind {
         Kind::Enum => enum_text(key),
-        _ => key.str().map(|said| text(&said).into_owned()),
-    };
-    said.unwrap_or_else(|error| reader.failure(key, error))
+        _ => said(key),
+    });
+    text.unwrap_or_else(|error| reader.failure(key, error))
 }
 
 fn enum_text(object: &Bound<'_, PyAny>) -> PyResult<String> {
     let name = object.getattr("name")?;
     if name.is_none() {
-        return Ok(object.str()?.to_string()); // several flags
+        return said(object); // several flags
     }
-    Ok(format!("{}.{}", object.get_type().name()?, name.str()?))
+    Ok(format!("{}.{}", class_name(object)?, said(&name)?))
 }
 
 /// How objects of a type are shown.
@@ -393,19 +411,16 @@ thread_local! {
 impl Kind {
     const MOST_TYPES: usize = 4096;
 
-    fn of(object: &Bound<'_, PyAny>) -> Self {
+    /// Fails if the type does not let itself be asked: a metaclass may do anything.
+    fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
         // SAFETY: the type of an object that is alive.
         let address = unsafe { ffi::Py_TYPE(object.as_ptr()) }.addr();
         let known = KINDS.try_with(|kinds| kinds.borrow().get(&address).copied()).ok().flatten();
         if let Some(kind) = known {
-            return kind;
+            return Ok(kind);
         }
         let class = object.get_type();
-        let kind = Self::of_type(&class, object.is_callable()).unwrap_or_else(|error| {
-            // A metaclass may do anything.
-            drop(error);
-            Self::Repr
-        });
+        let kind = Self::of_type(&class, object.is_callable())?;
         let _ = KINDS.try_with(|kinds| {
             let mut kinds = kinds.borrow_mut();
             if kinds.len() < Self::MOST_TYPES {
@@ -413,7 +428,7 @@ impl Kind {
                 kinds.insert(address, kind);
             }
         });
-        kind
+        Ok(kind)
     }
 
     fn of_type(class: &Bound<'_, PyType>, is_callable: bool) -> PyResult<Self> {
@@ -424,10 +439,10 @@ impl Kind {
         if is("enum", "Enum")? {
             return Ok(Self::Enum);
         }
-        let is_numpy = class.mro().iter().any(|base| {
-            let module = base.getattr("__module__").and_then(|module| module.str());
-            module.is_ok_and(|module| text(&module) == "numpy")
-        });
+        let mut is_numpy = false;
+        for base in class.getattr("__mro__")?.try_iter()? {
+            is_numpy |= said(&base?.getattr("__module__")?)? == "numpy";
+        }
         if is_numpy && class.hasattr("tolist")? {
             return Ok(Self::Numpy);
         }
@@ -477,26 +492,29 @@ fn serialize_other<S: Serializer>(
     reader: &Reader,
     outer: Option<&Within<'_>>,
 ) -> Result<S::Ok, S::Error> {
-    let said =
+    let or_failure =
         |result: PyResult<String>| result.unwrap_or_else(|error| reader.failure(object, error));
-    match Kind::of(object) {
+    let kind = match Kind::of(object) {
+        Ok(kind) => kind,
+        Err(error) => return serializer.serialize_str(&reader.failure(object, error)),
+    };
+    match kind {
         Kind::Text => serialize_text(serializer, object),
         Kind::Int => serialize_int(serializer, object, reader),
         Kind::Float => serialize_float(serializer, object),
         Kind::Dict => serialize_dict(serializer, object, reader, outer),
         Kind::List => serialize_list(serializer, object, reader, outer),
-        Kind::Enum => serializer.serialize_str(&said(enum_text(object))),
+        Kind::Enum => serializer.serialize_str(&or_failure(enum_text(object))),
         Kind::Bytes => match object.extract::<Cow<'_, [u8]>>() {
             Ok(bytes) => serializer.serialize_bytes(&bytes),
             Err(error) => serializer.serialize_str(&reader.failure(object, error)),
         },
         Kind::Error => {
-            let name = object.get_type().name();
-            let text = name.and_then(|name| Ok(format!("{name}: {}", object.str()?)));
-            serializer.serialize_str(&said(text))
+            let text = class_name(object).and_then(|name| Ok(format!("{name}: {}", said(object)?)));
+            serializer.serialize_str(&or_failure(text))
         }
-        Kind::Said => serializer.serialize_str(&said(object.str().map(|said| said.to_string()))),
-        Kind::Repr => serializer.serialize_str(&said(object.repr().map(|said| said.to_string()))),
+        Kind::Said => serializer.serialize_str(&or_failure(said(object))),
+        Kind::Repr => serializer.serialize_str(&or_failure(repr(object))),
         kind @ (Kind::NamedTuple | Kind::Dataclass | Kind::Object) => {
             let entries = match kind {
                 Kind::NamedTuple => named_entries(object, "_fields"),
@@ -505,7 +523,7 @@ fn serialize_other<S: Serializer>(
             };
             match entries {
                 Ok(entries) if entries.is_empty() && kind == Kind::Object => {
-                    serializer.serialize_str(&said(without_attributes(object)))
+                    serializer.serialize_str(&or_failure(without_attributes(object)))
                 }
                 Ok(entries) => {
                     serialize_within(reader, object, outer, serializer, |serializer, within| {
@@ -525,11 +543,11 @@ fn serialize_other<S: Serializer>(
             Err(error) => serializer.serialize_str(&reader.failure(object, error)),
         },
         Kind::Numpy => match numpy(object, reader.max_items) {
-            Ok(Numpy::Scalar(value)) if Kind::of(&value) != Kind::Numpy => {
+            Ok(Numpy::Scalar(value)) if Kind::of(&value).is_ok_and(|kind| kind != Kind::Numpy) => {
                 Value(&value, reader, outer).serialize(serializer)
             }
             Ok(Numpy::Scalar(value)) => {
-                serializer.serialize_str(&said(value.str().map(|said| said.to_string())))
+                serializer.serialize_str(&or_failure(said(&value)))
             }
             Ok(Numpy::Array(len, items)) => {
                 serialize_within(reader, object, outer, serializer, |serializer, within| {
@@ -561,9 +579,11 @@ fn named_entries<'py>(object: &Bound<'py, PyAny>, fields: &str) -> PyResult<Vec<
     let mut entries = Vec::new();
     for name in object.getattr(fields)?.try_iter()? {
         let name = name?.cast_into::<PyString>()?;
-        // A dataclass's class variables are among its fields, and so are values it has no more.
-        if let Ok(value) = object.getattr(&name) {
-            entries.push((name.into_any(), value));
+        match object.getattr(&name) {
+            Ok(value) => entries.push((name.into_any(), value)),
+            // A dataclass's class variables are among its fields, and so are values it has no more.
+            Err(error) if error.is_instance_of::<PyException>(object.py()) => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(entries)
@@ -580,9 +600,9 @@ fn without_attributes(object: &Bound<'_, PyAny>) -> PyResult<String> {
     let class = object.get_type();
     let plain = object.py().get_type::<PyAny>().getattr("__repr__")?;
     if class.getattr("__repr__")?.is(&plain) {
-        return Ok(format!("<{}>", class.name()?));
+        return Ok(format!("<{}>", class_name(object)?));
     }
-    Ok(object.repr()?.to_string())
+    repr(object)
 }
 
 fn first_items<'py>(
@@ -617,7 +637,8 @@ impl Serialize for Described<'_, '_> {
         if object.is_exact_instance_of::<PyDict>() {
             return serialize_dict(serializer, object, reader, outer);
         }
-        let key = match Kind::of(object) {
+        // What cannot be asked is told in the value's place.
+        let key = match Kind::of(object).unwrap_or(Kind::Repr) {
             Kind::Dict | Kind::NamedTuple | Kind::Dataclass | Kind::Object => {
                 return Value(object, reader, outer).serialize(serializer);
             }
