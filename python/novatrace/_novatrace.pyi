@@ -81,7 +81,7 @@ class Session:
         kind: type[BaseException] | None = None,
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
-    ) -> bool: ...
+    ) -> None: ...
 
 @final
 class Report:
@@ -160,7 +160,7 @@ class Span:
         error: BaseException | None,
         traceback: TracebackType | None,
         /,
-    ) -> bool: ...
+    ) -> None: ...
     def __call__(self, function: _F) -> _F:
         """Decorates a function: each call is a span like this one, whose arguments are read at each call."""
 
@@ -381,7 +381,7 @@ class TraceGenerator:
         kind: type[BaseException] | None = None,
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
-    ) -> bool: ...
+    ) -> None: ...
     def __copy__(self) -> TraceGenerator: ...
     def __deepcopy__(self, _memo: dict[int, Any]) -> TraceGenerator: ...
 

@@ -85,3 +85,18 @@ def test_the_programs_of_the_readme_run(program, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     exec(compile(program, "README", "exec"), {"__name__": "readme"})
     assert list(tmp_path.glob("*.pftrace"))
+
+
+def test_no_with_swallows_what_is_raised_in_it(tmp_path):
+    # `None` and not `bool`: a checker takes the latter for "may swallow", and asks for a return after the `with`.
+    stub = ast.parse(pathlib.Path(novatrace.__file__).with_name("_novatrace.pyi").read_text())
+    exits = {
+        node.name: ast.unparse(method.returns)
+        for node in stub.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        for method in node.body if isinstance(method, ast.FunctionDef) and method.name == "__exit__"
+    }
+    assert exits == {"Session": "None", "Span": "None", "TraceGenerator": "None"}
+    with novatrace.TraceGenerator(tmp_path / "a") as trace, novatrace.open(tmp_path / "b") as session:
+        with novatrace.trace("x") as span:
+            pass
+        assert [thing.__exit__(None, None, None) for thing in (span, session, trace)] == [None] * 3

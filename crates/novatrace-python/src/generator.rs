@@ -321,14 +321,14 @@ impl TraceGenerator {
         kind: Option<&Bound<'_, PyAny>>,
         error: Option<&Bound<'_, PyAny>>,
         traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
+    ) -> PyResult<()> {
         let _ = (error, traceback);
         let finished = self.finish(py);
         // The program's own exception is the one to be seen.
         if kind.is_none() {
             finished?;
         }
-        Ok(false)
+        Ok(())
     }
 
     /// The file is this process's: a copy of the object is none.

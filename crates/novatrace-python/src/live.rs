@@ -153,7 +153,7 @@ impl Session {
         kind: Option<&Bound<'_, PyAny>>,
         error: Option<&Bound<'_, PyAny>>,
         traceback: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<bool> {
+    ) -> PyResult<()> {
         let _ = (error, traceback);
         if !self.closed() {
             let closed = self.close(py);
@@ -162,7 +162,7 @@ impl Session {
                 closed?;
             }
         }
-        Ok(false)
+        Ok(())
     }
 
     fn __repr__(&self) -> String {
