@@ -160,3 +160,30 @@ def test_processes_of_a_pool_record_into_files_of_their_own(oracle, tmp_path, me
     for path, pid in zip(paths, pids):
         rows = oracle.read(path).slices()
         assert [(row[3], row[5]) for row in rows] == [("worker", {"pid": pid})]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_what_cannot_be_completed_at_exit_is_told():
+    record = "track = trace.track('t'); track.duration(0, 5, 'a')"
+    generator = f"import novatrace, sys; trace = novatrace.TraceGenerator(sys.argv[1]); {record}"
+    live = "import novatrace, sys; novatrace.open(sys.argv[1]); novatrace.instant('a')"
+    for code in (generator, live):
+        said = run(code, "/dev/full").stderr
+        assert said.startswith("novatrace: cannot write trace to `/dev/full`") and said.count("\n") == 1, said
+    # Once told, it is not told again.
+    for code in (
+        f"{generator}\ntry: trace.finish()\nexcept novatrace.TraceFileError: pass",
+        f"{live.replace('novatrace.open', 's = novatrace.open')}\ntry: s.close()\nexcept novatrace.TraceFileError: pass",
+    ):
+        assert run(code, "/dev/full").stderr == ""
+
+
+def test_a_forked_child_says_nothing_of_its_parents_traces(path):
+    assert run("""
+        import novatrace, os, sys
+        trace = novatrace.TraceGenerator(sys.argv[1])
+        novatrace.open(sys.argv[1] + ".live")
+        child = os.fork()
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+    """, path).stderr == ""

@@ -25,7 +25,7 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 /// The message, and those of its causes that it does not repeat.
-fn full_message(error: &Error) -> String {
+pub(crate) fn full_message(error: &Error) -> String {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

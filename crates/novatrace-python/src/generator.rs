@@ -2,11 +2,11 @@
 //! events, the old module's calls.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use novatrace::{
-    Complete, CounterTrack, CounterValue, Event, FlowId, Group, GroupTrack, NormalTrack, Open,
+    Complete, CounterTrack, CounterValue, ErrorKind, Event, FlowId, Group, GroupTrack, NormalTrack, Open,
     Overlap, Seconds,
 };
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
@@ -15,8 +15,9 @@ use pyo3::types::{PyDict, PyFloat, PyInt, PyString};
 
 use crate::arrays::nanoseconds;
 use crate::choices;
-use crate::error::{OrRaise, value_error};
+use crate::error::{OrRaise, full_message, value_error};
 use crate::flow::{Flow, flow_numbers};
+use crate::live::flush_session;
 use crate::value::{Described, Reader, any_text, digits, index, limits, text};
 
 /// A trace, as all its objects in Python share it.
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) trace: novatrace::TraceGenerator,
     path: PathBuf,
     list_max_size: AtomicUsize,
+    /// Whether somebody was told how it ended.
+    is_finished: AtomicBool,
 }
 
 /// All traces that may have to be finished at exit.
@@ -37,7 +40,9 @@ impl Shared {
         list_max_size: usize,
     ) -> PyResult<Arc<Self>> {
         let trace = py.detach(|| builder.limits(limits()).create(&path)).or_raise(py)?;
-        let shared = Arc::new(Self { trace, path, list_max_size: AtomicUsize::new(list_max_size) });
+        let list_max_size = AtomicUsize::new(list_max_size);
+        let shared =
+            Arc::new(Self { trace, path, list_max_size, is_finished: AtomicBool::new(false) });
         let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|trace| trace.strong_count() > 0);
         open.push(Arc::downgrade(&shared));
@@ -57,16 +62,26 @@ impl Shared {
     }
 }
 
-/// Finishes every trace that is left, at the interpreter's exit.
+/// Completes every trace that is left, at the interpreter's exit, and says which cannot be. A live session
+/// goes on to the end of the process, which nothing can be said at any more: what is wrong by now is said.
 #[pyfunction]
 pub(crate) fn _finish_all(py: Python<'_>) {
     let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
-    py.detach(|| {
-        for shared in open.iter().filter_map(Weak::upgrade) {
-            // There is nobody to tell.
-            drop(shared.trace.finish());
-        }
+    let errors: Vec<_> = py.detach(|| {
+        let left = open.iter().filter_map(Weak::upgrade);
+        let left = left.filter(|shared| !shared.is_finished.load(Ordering::Relaxed));
+        let finished = left.map(|shared| shared.trace.finish().map(drop));
+        finished.chain([flush_session()]).filter_map(Result::err).collect()
     });
+    for error in errors {
+        // A child's traces are its parent's to complete.
+        if !matches!(error.kind(), ErrorKind::Forked { .. }) {
+            let line = format!("novatrace: {}\n", full_message(&error));
+            let stderr = py.import("sys").and_then(|sys| sys.getattr("stderr"));
+            // There may be none to write to.
+            drop(stderr.and_then(|stderr| stderr.call_method1("write", (line,))));
+        }
+    }
 }
 
 /// A time or length as it was given: an `int` is nanoseconds, a `float` seconds.
@@ -303,6 +318,7 @@ impl TraceGenerator {
     }
 
     pub(crate) fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
+        self.shared.is_finished.store(true, Ordering::Relaxed);
         py.detach(|| self.shared.trace.finish()).or_raise(py).map(Stats)
     }
 

@@ -95,6 +95,13 @@ pub(crate) fn open(
     Ok(Session { session, path })
 }
 
+/// Waits until all that the session recorded is in the file, if one is open.
+pub(crate) fn flush_session() -> Result<(), novatrace::Error> {
+    let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some((session, _)) = opened else { return Ok(()) };
+    session.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(Ok(()), |s| s.flush())
+}
+
 /// What was started: the script, as `python script.py` names it.
 fn program_name(py: Python<'_>) -> PyResult<String> {
     let argv = py.import("sys")?.getattr("argv");
