@@ -6,7 +6,11 @@ class TraceError(Exception):
 
 
 class TraceFileError(TraceError, OSError):
-    """The file cannot be made or written; `errno` says why."""
+    """The file cannot be made or written: `errno` says why, and `filename` which it is."""
+
+    def __str__(self):
+        # It names the file itself, and says what the number means.
+        return str(self.strerror)
 
 
 class TraceValueError(TraceError, ValueError):

@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import errno
 import threading
 
 import numpy as np
@@ -293,3 +294,15 @@ def test_arguments_of_arrays_keep_their_type(oracle, path):
     assert rows == [
         ("uint", -1, None), ("uint", -1, None), ("bool", 1, None), ("int", -5, None), ("real", None, 1.5),
     ]
+
+
+@pytest.mark.parametrize("make", [novatrace.TraceGenerator, novatrace.open], ids=["generator", "session"])
+@pytest.mark.parametrize("name, number", [
+    ("nodir/x", errno.ENOENT), (".", errno.EISDIR), ("x" * 300, errno.ENAMETOOLONG), ("a\0b", errno.EINVAL),
+])
+def test_a_file_that_cannot_be_made_says_which_and_why(make, name, number, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(novatrace.TraceFileError) as caught:
+        make(name)
+    assert (caught.value.errno, caught.value.filename) == (number, name)
+    assert str(caught.value).startswith(f"cannot create trace `{name}`"[:20]) and "Errno" not in str(caught.value)

@@ -1,8 +1,8 @@
 //! Errors as Python's exceptions: one family, defined in `novatrace/_errors.py`.
 
-use std::io;
+use std::path::Path;
 
-use novatrace::{Error, ErrorKind};
+use novatrace::{CreateError, Error, ErrorKind};
 use pyo3::prelude::*;
 
 /// The exception for an error of the library.
@@ -10,11 +10,21 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
     let message = full_message(error);
     let class = match error.kind() {
         ErrorKind::Create(create) => {
-            let source = std::error::Error::source(create).and_then(|error| error.downcast_ref());
-            return file_error(py, &message, source);
+            let (number, path) = match create {
+                CreateError::IsDirectory { path } => (errno(py, "EISDIR"), path),
+                CreateError::NoParent { path, .. } => (errno(py, "ENOENT"), path),
+                CreateError::Io { path, source } => (source.raw_os_error(), path),
+                _ => return file_error(py, &message, None, None),
+            };
+            return file_error(py, &message, number.or_else(|| errno(py, "EINVAL")), Some(path));
         }
-        ErrorKind::Write { source, .. } => return file_error(py, &message, Some(source)),
-        ErrorKind::Worker(source) => return file_error(py, &message, Some(source)),
+        ErrorKind::Write { source, path, .. } => {
+            let number = source.raw_os_error().or_else(|| errno(py, "EIO"));
+            return file_error(py, &message, number, path.as_deref());
+        }
+        ErrorKind::Worker(source) => {
+            return file_error(py, &message, source.raw_os_error(), None);
+        }
         ErrorKind::AlreadyOpen { .. }
         | ErrorKind::Forked { .. }
         | ErrorKind::Finished { .. }
@@ -38,9 +48,13 @@ pub(crate) fn full_message(error: &Error) -> String {
     message
 }
 
-fn file_error(py: Python<'_>, message: &str, source: Option<&io::Error>) -> PyErr {
-    let number = source.and_then(io::Error::raw_os_error);
-    exception(py, "TraceFileError", (number, message))
+/// The number of an error that has not come from the operating system.
+fn errno(py: Python<'_>, name: &str) -> Option<i32> {
+    py.import("errno").ok()?.getattr(name).ok()?.extract().ok()
+}
+
+fn file_error(py: Python<'_>, message: &str, number: Option<i32>, path: Option<&Path>) -> PyErr {
+    exception(py, "TraceFileError", (number, message, path.map(Path::as_os_str)))
 }
 
 /// An exception of the family, by name.
