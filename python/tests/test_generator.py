@@ -306,3 +306,20 @@ def test_a_file_that_cannot_be_made_says_which_and_why(make, name, number, tmp_p
         make(name)
     assert (caught.value.errno, caught.value.filename) == (number, name)
     assert str(caught.value).startswith(f"cannot create trace `{name}`"[:20]) and "Errno" not in str(caught.value)
+
+
+def test_an_end_that_is_refused_leaves_the_slice_open(oracle, path):
+    with novatrace.TraceGenerator(path) as trace:
+        slice = trace.track("a").begin(1e-6, "x")
+        for wrong, message in [
+            (500, "cannot end slice `x` on track `a` at 500 ns: it began at 1000 ns"),
+            (-1, "the end of a slice on track `a`"), (float("nan"), "the end of a slice on track `a`"),
+        ]:
+            with pytest.raises(novatrace.TraceValueError, match=message):
+                slice.end(wrong)
+        slice.end(1_500)
+        with pytest.raises(novatrace.TraceStateError, match="ended already"):
+            slice.end(500)
+    assert trace.stats().left_open == 0
+    oracle.read(path)
+    assert [row[1:4] for row in oracle.slices()] == [(1000, 500, "x")]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use novatrace::{
     Complete, CounterTrack, CounterValue, ErrorKind, Event, FlowId, Group, GroupTrack, NormalTrack, Open,
-    Overlap, Seconds,
+    Overlap, Seconds, Time as _, TimeFault,
 };
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
@@ -108,6 +108,14 @@ impl When {
         let digits = digits(number)?;
         let digits: String = text(&digits).chars().take(40).collect();
         Err(value_error(number.py(), format!("{what} is out of range: {digits} ns")))
+    }
+
+    /// As a point in time, in nanoseconds.
+    fn point(&self) -> Result<u64, TimeFault> {
+        match *self {
+            Self::Ns(ns) => ns.point(),
+            Self::Seconds(seconds) => Seconds(seconds).point(),
+        }
     }
 
     /// Numbers of other libraries, such as numpy's.
@@ -542,12 +550,19 @@ impl Track {
         let name = any_text(name)?;
         let name = text(&name);
         let details = Details { category, flow, flow_end, args, kwargs };
-        let event = match When::of(start, "start")? {
+        let start = When::of(start, "start")?;
+        let event = match start {
             When::Ns(start) => self.track.slice(start, &*name),
             When::Seconds(start) => self.track.slice(Seconds(start), &*name),
         };
         let slice = begin(py, event, &details, &self.shared)?;
-        Ok(OpenSlice(Mutex::new(Some(slice)), Arc::clone(&self.shared)))
+        Ok(OpenSlice {
+            slice: Mutex::new(Some(slice)),
+            start_ns: start.point().unwrap_or_default(),
+            name: name.into(),
+            track: self.track.clone(),
+            _shared: Arc::clone(&self.shared),
+        })
     }
 
     #[pyo3(signature = (time, /))]
@@ -578,25 +593,47 @@ impl Track {
 }
 
 #[pyclass(frozen, module = "novatrace")]
-pub(crate) struct OpenSlice(
-    Mutex<Option<novatrace::OpenSlice>>,
-    #[expect(dead_code, reason = "keeps the trace")] Arc<Shared>,
-);
+pub(crate) struct OpenSlice {
+    slice: Mutex<Option<novatrace::OpenSlice>>,
+    start_ns: u64,
+    name: Box<str>,
+    track: NormalTrack,
+    /// Keeps the trace.
+    _shared: Arc<Shared>,
+}
+
+impl OpenSlice {
+    /// When it would end; an error if it cannot, which must be known before the slice is given up.
+    fn end_ns(&self, py: Python<'_>, time: &When) -> PyResult<u64> {
+        let track = self.track.name();
+        let end_ns = time.point().map_err(|fault| {
+            let what = format!("the end of a slice on track `{track}`");
+            value_error(py, format!("cannot record {what}: {fault}"))
+        })?;
+        if end_ns < self.start_ns {
+            let Self { name, start_ns, .. } = self;
+            return Err(value_error(
+                py,
+                format!(
+                    "cannot end slice `{name}` on track `{track}` at {end_ns} ns: it began at {start_ns} ns"
+                ),
+            ));
+        }
+        Ok(end_ns)
+    }
+}
 
 #[pymethods]
 impl OpenSlice {
     #[pyo3(signature = (time, /))]
     fn end(&self, py: Python<'_>, time: &Bound<'_, PyAny>) -> PyResult<()> {
         let time = When::of(time, "time")?;
-        let slice = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(slice) = slice else {
+        let mut slice = self.slice.lock().unwrap_or_else(PoisonError::into_inner);
+        if slice.is_none() {
             return Err(crate::error::state_error(py, "the slice has ended already"));
-        };
-        match time {
-            When::Ns(time) => slice.end(time),
-            When::Seconds(time) => slice.end(Seconds(time)),
         }
-        .or_raise(py)
+        let end_ns = self.end_ns(py, &time)?;
+        slice.take().map_or(Ok(()), |slice| slice.end(end_ns)).or_raise(py)
     }
 }
 
