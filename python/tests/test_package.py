@@ -100,3 +100,8 @@ def test_no_with_swallows_what_is_raised_in_it(tmp_path):
         with novatrace.trace("x") as span:
             pass
         assert [thing.__exit__(None, None, None) for thing in (span, session, trace)] == [None] * 3
+
+
+def test_paths_are_texts_as_the_stub_says(path):
+    with novatrace.TraceGenerator(path) as trace, novatrace.open(f"{path}.live") as session:
+        assert (trace.path, session.path) == (str(path), f"{path}.live")

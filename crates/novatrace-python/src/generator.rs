@@ -1,6 +1,7 @@
 //! Explicit times: `TraceGenerator` and its tracks. Belongs here: what the calls take. Does not: arrays of
 //! events, the old module's calls.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -285,8 +286,8 @@ impl TraceGenerator {
     }
 
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.shared.path.clone()
+    fn path(&self) -> &OsStr {
+        self.shared.path.as_os_str()
     }
 
     #[getter]

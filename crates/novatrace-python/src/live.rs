@@ -2,6 +2,7 @@
 //! Does not: decorated functions, tasks.
 
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,8 +114,8 @@ fn program_name(py: Python<'_>) -> PyResult<String> {
 #[pymethods]
 impl Session {
     #[getter]
-    fn path(&self) -> PathBuf {
-        self.path.clone()
+    fn path(&self) -> &OsStr {
+        self.path.as_os_str()
     }
 
     fn set_categories(&self, py: Python<'_>, globs: &str) {
