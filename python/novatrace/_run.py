@@ -8,6 +8,7 @@ handlers and the end of its threads, so whichever way the program ends.
 import argparse
 import atexit
 import importlib.machinery
+import importlib.util
 import io
 import os
 import pkgutil
@@ -77,14 +78,15 @@ def run(parser, chosen):
         parser.error("what is to be run? a script, or -m and a module")
     # Also the name of the process in the trace.
     sys.argv[:] = arguments
-    try:
-        session = novatrace.open(chosen.output, overflow="block")
-    except novatrace.TraceFileError as error:
-        parser.error(str(error))
     ending = [lambda: None]
-    atexit.register(finish, session, chosen, os.getpid(), ending)
     try:
+        # A program that is not there does not cost the trace of the last one that was.
         go = prepare(parser, arguments)
+        try:
+            session = novatrace.open(chosen.output, overflow="block")
+        except novatrace.TraceFileError as error:
+            parser.error(str(error))
+        atexit.register(finish, session, chosen, os.getpid(), ending)
         ending[0] = hook(chosen)
         os.register_at_fork(after_in_child=ending[0])
         go()
@@ -98,8 +100,13 @@ def run(parser, chosen):
 def script_to_run(parser, arguments):
     script = arguments[0]
     is_safe = getattr(sys.flags, "safe_path", False)
-    if pkgutil.get_importer(script) is not None:
+    importer = pkgutil.get_importer(script)
+    if importer is not None:
         # A folder or an archive, with a `__main__` in it.
+        find = getattr(importer, "find_spec", None) or importer.find_module
+        if find("__main__") is None:
+            print(f"{parser.prog}: can't find '__main__' module in {script!r}", file=sys.stderr)
+            sys.exit(1)
         sys.path[0:0 if is_safe else 1] = [os.path.join(os.getcwd(), script)]
         new_main()
         return lambda: runpy._run_module_as_main("__main__", False)
@@ -121,12 +128,20 @@ def script_to_run(parser, arguments):
     return lambda: exec(code, main.__dict__)
 
 
-def module_to_run(_, arguments):
+def module_to_run(parser, arguments):
     module = arguments[0]
     # As `python -m` has it, until the module is found.
     sys.argv[0] = "-m"
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = os.getcwd()
+    try:
+        # A package's modules are not looked for: its own code, which has to run first, says where they are.
+        is_there = importlib.util.find_spec(module.partition(".")[0]) is not None
+    except (ImportError, ValueError):
+        is_there = True  # or so; `runpy` will say
+    if not is_there:
+        print(f"{parser.prog}: No module named {module}", file=sys.stderr)
+        sys.exit(1)
     new_main()
     return lambda: runpy._run_module_as_main(module)
 

@@ -348,7 +348,7 @@ def test_a_module_finds_what_python_gives_it(program):
     [
         "sys.exit(3)", "sys.exit('because')", "raise ValueError('no')", "f()", "raise SystemExit",
         "sys.excepthook = lambda *error: print('hooked', error[0]); f()",
-        "try: f()\nexcept KeyError as error: raise ValueError from error", "x = = 1", "import nowhere",
+        "try: f()\nexcept KeyError as error: raise ValueError from error", "import nowhere",
     ],
 )
 def test_a_program_ends_as_it_would(program, end):
@@ -417,3 +417,24 @@ def test_calls_end_in_any_order_where_stacks_are_switched(program):
     )
     program.traced("script.py")
     assert program.counts()["leaf (script.py:4)"] == 2
+
+
+@pytest.mark.parametrize("arguments", [["nowhere.py"], ["-m", "nowhere"], ["empty"], ["wrong.py"]])
+def test_what_cannot_be_run_leaves_the_last_trace_alone(program, arguments):
+    (program.folder / "empty").mkdir()
+    program.write("1 +", "wrong.py")
+    program.trace.write_text("the last one")
+    if arguments == ["wrong.py"]:
+        program.is_as_plainly(*arguments, said=False)
+    else:
+        done = program.traced(*arguments)
+        assert done.returncode in (1, 2) and "Traceback" not in done.stderr
+    assert program.trace.read_text() == "the last one"
+
+
+def test_a_trace_that_cannot_be_made_says_why(program):
+    program.write("print('not run')")
+    program.trace = program.folder / "nodir/x"
+    done = program.traced("script.py")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: cannot create trace" in done.stderr and "Errno" not in done.stderr
