@@ -17,6 +17,9 @@ COMMANDS = {
     "run": (_run, "Run a Python program, with a span for every call"),
 }
 
+# Those that it has.
+BINARYS_COMMANDS = {"check", "demo", "dump", "help", "info", "recover"}
+
 
 def main():
     """Does what the command line says; answers the exit status."""
@@ -24,10 +27,12 @@ def main():
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]][0](arguments[1:])
     status = _command(arguments)
-    if arguments in (["-h"], ["--help"], ["help"]):
-        print("\nCommands of the Python package:")
+    is_asked = arguments in (["-h"], ["--help"], ["help"])
+    if is_asked or not arguments or not (arguments[0].startswith("-") or arguments[0] in BINARYS_COMMANDS):
+        stream = sys.stdout if is_asked else sys.stderr
+        print("\nCommands of the Python package:", file=stream)
         for name, (_, what) in COMMANDS.items():
-            print(f"  {name:<6}{what}")
+            print(f"  {name:<6}{what}", file=stream)
     return status
 
 
