@@ -187,3 +187,21 @@ def test_a_forked_child_says_nothing_of_its_parents_traces(path):
         if child:
             assert os.waitpid(child, 0)[1] == 0
     """, path).stderr == ""
+
+
+def test_a_subinterpreter_is_refused_and_nothing_hangs(oracle, path):
+    done = run("""
+        import sys
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import novatrace
+        session = novatrace.open(sys.argv[1])
+        code = "try:\\n import novatrace\\nexcept ImportError as error: print(error, flush=True)"
+        interpreters.run_string(interpreters.create(), code)
+        with novatrace.trace("main"):
+            pass
+    """, path)
+    assert "does not support loading in subinterpreters" in done.stdout
+    assert names(oracle, path) == ["main"]

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use pyo3::PyClass;
-use pyo3::exceptions::PySystemError;
+use pyo3::exceptions::{PyImportError, PySystemError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -325,6 +325,20 @@ fn add_method<T: PyClass>(
     // SAFETY: a new reference, or null with an exception.
     let descriptor = unsafe { Bound::from_owned_ptr_or_err(py, descriptor) }?;
     class.setattr(&*name.to_string_lossy(), descriptor)
+}
+
+/// Sub-interpreters would have classes and texts of the first one; from Python 3.12 on, it refuses this itself.
+pub(crate) fn refuse_subinterpreter(py: Python<'_>) -> PyResult<()> {
+    let _ = py;
+    // SAFETY: the interpreter of this thread, which `py` says there is.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+    // SAFETY: as above.
+    if unsafe { ffi::PyInterpreterState_GetID(interpreter) } == 0 {
+        return Ok(());
+    }
+    Err(PyImportError::new_err(
+        "module novatrace._novatrace does not support loading in subinterpreters",
+    ))
 }
 
 /// Makes the calls quick.

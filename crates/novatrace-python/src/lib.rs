@@ -51,6 +51,7 @@ mod _novatrace {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::fast::refuse_subinterpreter(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // What is public is said by the package.
         module.delattr("__all__")?;
