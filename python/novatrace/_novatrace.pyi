@@ -52,9 +52,13 @@ class Session:
     """
 
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The file, as it was named."""
+
     @property
-    def closed(self) -> bool: ...
+    def closed(self) -> bool:
+        """Whether it has been closed."""
+
     def set_categories(self, globs: str) -> None:
         """Changes which categories are recorded, from the next event on."""
 
@@ -116,7 +120,9 @@ class Report:
         """Extra lanes for spans of one track that overlap."""
 
     @property
-    def packets(self) -> int: ...
+    def packets(self) -> int:
+        """Packets of Perfetto's that were written."""
+
     @property
     def bytes(self) -> int:
         """Size of the trace."""
@@ -205,7 +211,9 @@ class LiveTrack:
     """From `track`."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+
     @overload
     def trace(self, name: _F, /, *, category: str | None = None) -> _F: ...
     @overload
@@ -251,13 +259,19 @@ class Counter:
     """From `counter`. Changed by any thread; a number is kept as a double, and NaN is passed over."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+
     @property
     def value(self) -> float:
         """What it was set to last while it was recorded."""
 
-    def set(self, value: SupportsFloat, /) -> None: ...
-    def add(self, value: SupportsFloat, /) -> None: ...
+    def set(self, value: SupportsFloat, /) -> None:
+        """Its value from here on. Does nothing while nothing is recorded."""
+
+    def add(self, value: SupportsFloat, /) -> None:
+        """So much more, or less. Does nothing while nothing is recorded."""
+
 
 def is_recording() -> bool:
     """Whether a session records events of the category `default`."""
@@ -340,9 +354,13 @@ class TraceGenerator:
         flush_interval: float | None = None,
     ) -> TraceGenerator: ...
     @property
-    def path(self) -> str: ...
+    def path(self) -> str:
+        """The file, as it was named."""
+
     @property
-    def list_max_size(self) -> int: ...
+    def list_max_size(self) -> int:
+        """How many items of a container are shown."""
+
     @list_max_size.setter
     def list_max_size(self, size: int) -> None: ...
     def group(self, name: str) -> Group:
@@ -394,7 +412,9 @@ class Stats:
         """Slices, instants and counter samples that were recorded."""
 
     @property
-    def packets(self) -> int: ...
+    def packets(self) -> int:
+        """Packets of Perfetto's that were written."""
+
     @property
     def bytes(self) -> int:
         """Size of the trace."""
@@ -420,10 +440,18 @@ class Group:
     """Holds tracks, counters and groups, in the order in which they are made."""
 
     @property
-    def name(self) -> str: ...
-    def group(self, name: str) -> Group: ...
-    def track(self, name: str) -> Track: ...
-    def counter(self, name: str, *, unit: str | None = None) -> CounterTrack: ...
+    def name(self) -> str:
+        """What it is called."""
+
+    def group(self, name: str) -> Group:
+        """The group of that name in this one."""
+
+    def track(self, name: str) -> Track:
+        """The track of that name in this group."""
+
+    def counter(self, name: str, *, unit: str | None = None) -> CounterTrack:
+        """The counter of that name in this group."""
+
 
 @final
 class Track:
@@ -431,7 +459,9 @@ class Track:
     those whose names are no identifiers."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+
     def duration(
         self,
         start: _Time,
@@ -494,10 +524,11 @@ class Track:
     ) -> None:
         """Many slices, from arrays of one length: of numpy, `array`, or anything with a buffer of numbers, or
         sequences. `names` is one name for all, or a name for each; the names are kept for the rest of the
-        process. Arrays of integers are nanoseconds, of floats seconds.
+        process. Integers are nanoseconds, floats seconds, `timedelta64[ns]` of numpy's nanoseconds.
 
-        Raises `TraceValueError` if the lengths differ, before anything is recorded, and for a time that
-        cannot be: what came before it is recorded.
+        Raises `TypeError` for times of which some are integers and some floats, and `TraceValueError` if the
+        lengths differ, before anything is recorded; `TraceValueError` for a time that cannot be: what came
+        before it is recorded.
 
         >>> with novatrace.TraceGenerator("sim.pftrace") as trace:
         ...     track = trace.track("XPU:0")
@@ -511,14 +542,16 @@ class OpenSlice:
     """A slice that has begun; from `Track.begin`."""
 
     def end(self, time: _Time, /) -> None:
-        """Ends it. Raises `TraceStateError` if it has ended, `TraceValueError` if it began later."""
+        """Ends it. Raises `TraceStateError` if it has ended, `TraceValueError` if it began later: it stays open."""
 
 @final
 class CounterTrack:
     """A value over time, which holds until the next sample."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What it is called."""
+
     def count(self, time: _Time, value: SupportsFloat, /) -> None:
         """A sample. Raises `TraceValueError` for NaN or a time that cannot be."""
 

@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib.util
+import inspect
 import os
 import pathlib
 import subprocess
@@ -105,3 +106,25 @@ def test_no_with_swallows_what_is_raised_in_it(tmp_path):
 def test_paths_are_texts_as_the_stub_says(path):
     with novatrace.TraceGenerator(path) as trace, novatrace.open(f"{path}.live") as session:
         assert (trace.path, session.path) == (str(path), f"{path}.live")
+
+
+def test_help_says_what_the_stub_says():
+    stub = ast.parse(pathlib.Path(novatrace.__file__).with_name("_novatrace.pyi").read_text())
+    public = [node for node in stub.body if getattr(node, "name", "_") in novatrace.__all__]
+    texts, undocumented = {}, set()
+    for node in public:
+        within = node.body if isinstance(node, ast.ClassDef) else []
+        texts[node.name] = ast.get_docstring(node) or texts.get(node.name)
+        for method in within:
+            if isinstance(method, ast.FunctionDef) and not method.name.startswith("__"):
+                name = f"{node.name}.{method.name}"
+                texts[name] = ast.get_docstring(method) or texts.get(name)
+    for name, text in texts.items():
+        described = novatrace
+        for part in name.split("."):
+            described = getattr(described, part)
+        if text is None:
+            undocumented.add(name)
+        assert inspect.getdoc(described) == text, name
+    assert not undocumented
+    assert len(texts) > 70

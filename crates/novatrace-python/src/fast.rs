@@ -263,6 +263,18 @@ unsafe extern "C" fn count(
     })
 }
 
+/// A signature and the stub's docstring, as definitions have them.
+macro_rules! documented {
+    ($signature:literal, $name:literal) => {{
+        const TEXT: &str = concat!($signature, "\n--\n\n", stub!($name), "\0");
+        const DOCUMENTED: &CStr = match CStr::from_bytes_with_nul(TEXT.as_bytes()) {
+            Ok(text) => text,
+            Err(_) => panic!("a docstring has no zero in it"),
+        };
+        DOCUMENTED
+    }};
+}
+
 /// A function by one of the calling conventions that PyO3 does not name for this ABI.
 #[derive(Clone, Copy)]
 enum Method {
@@ -345,8 +357,10 @@ pub(crate) fn refuse_subinterpreter(py: Python<'_>) -> PyResult<()> {
 pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     SLOW_TRACE.get_or_try_init(py, || Ok::<_, PyErr>(module.getattr("trace")?.unbind()))?;
-    let signature =
-        c"trace(name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args)\n--\n\n";
+    let signature = documented!(
+        "trace(name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args)",
+        "trace"
+    );
     let definition = definition(c"trace", signature, Method::Keywords(trace));
     let name = module.name()?;
     // SAFETY: a definition that lives on, and a module's name.
@@ -357,8 +371,10 @@ pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
     add_method::<Span>(py, c"__enter__", c"__enter__($self)\n--\n\n", Method::NoArguments(enter))?;
     let signature = c"__exit__($self, kind, error, traceback, /)\n--\n\n";
     add_method::<Span>(py, c"__exit__", signature, Method::Fast(exit))?;
-    add_method::<PyCounter>(py, c"set", c"set($self, value, /)\n--\n\n", Method::One(set))?;
-    add_method::<PyCounter>(py, c"add", c"add($self, value, /)\n--\n\n", Method::One(add))?;
+    let signature = documented!("set($self, value, /)", "Counter.set");
+    add_method::<PyCounter>(py, c"set", signature, Method::One(set))?;
+    let signature = documented!("add($self, value, /)", "Counter.add");
+    add_method::<PyCounter>(py, c"add", signature, Method::One(add))?;
     let signature =
         c"duration($self, ts, dur, annotation, kwargs=None, flow=None, category_list=None)\n--\n\n";
     let slow = replace::<LegacyTrack>(py, c"duration", signature, Method::Keywords(duration))?;

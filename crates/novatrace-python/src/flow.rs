@@ -6,12 +6,14 @@ use pyo3::types::PyInt;
 
 use crate::value::{digits, said, text};
 
+#[doc = stub!("Flow")]
 #[pyclass(frozen, eq, hash, module = "novatrace")]
 #[derive(PartialEq, Eq, Hash)]
 pub(crate) struct Flow(pub(crate) u64);
 
 #[pymethods]
 impl Flow {
+    #[doc = stub!("Flow.id")]
     #[getter]
     fn id(&self) -> u64 {
         self.0

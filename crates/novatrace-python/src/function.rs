@@ -20,7 +20,7 @@ struct Arguments {
     skipped: Vec<String>,
 }
 
-/// A function, each call of which is a span.
+#[doc = stub!("Traced")]
 #[pyclass(dict, weakref, frozen, module = "novatrace")]
 pub(crate) struct Traced {
     function: Py<PyAny>,
@@ -293,6 +293,7 @@ impl Decorate {
     }
 }
 
+#[doc = stub!("trace_func")]
 #[pyfunction]
 #[pyo3(signature = (function=None, /, *, name=None, category="default", track=None))]
 pub(crate) fn trace_func(
@@ -308,6 +309,7 @@ pub(crate) fn trace_func(
     decorator_or_decorated(function, py, decorate)
 }
 
+#[doc = stub!("trace_func_args")]
 #[pyfunction]
 #[pyo3(signature = (function=None, /, *, name=None, category="default", track=None, skip=None))]
 pub(crate) fn trace_func_args(

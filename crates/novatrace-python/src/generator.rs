@@ -241,7 +241,7 @@ fn detailed<'e, S>(
     Ok(event)
 }
 
-/// A trace with times that the caller gives.
+#[doc = stub!("TraceGenerator")]
 #[pyclass(frozen, subclass, weakref, module = "novatrace")]
 pub(crate) struct TraceGenerator {
     pub(crate) shared: Arc<Shared>,
@@ -285,11 +285,13 @@ impl TraceGenerator {
         Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
     }
 
+    #[doc = stub!("TraceGenerator.path")]
     #[getter]
     fn path(&self) -> &OsStr {
         self.shared.path.as_os_str()
     }
 
+    #[doc = stub!("TraceGenerator.list_max_size")]
     #[getter]
     fn list_max_size(&self) -> usize {
         self.shared.list_max_size.load(Ordering::Relaxed)
@@ -300,37 +302,45 @@ impl TraceGenerator {
         self.shared.set_list_max_size(size);
     }
 
+    #[doc = stub!("TraceGenerator.group")]
     fn group(&self, name: &Bound<'_, PyString>) -> PyGroup {
         PyGroup::top(&self.shared, self.shared.trace.group(&text(name)))
     }
 
+    #[doc = stub!("TraceGenerator.track")]
     fn track(&self, name: &Bound<'_, PyString>) -> Track {
         Track::new(&self.shared, self.shared.trace.track(&text(name)))
     }
 
+    #[doc = stub!("TraceGenerator.counter")]
     #[pyo3(signature = (name, *, unit=None))]
     fn counter(&self, name: &Bound<'_, PyString>, unit: Option<&str>) -> PyCounterTrack {
         PyCounterTrack::new(&self.shared, self.shared.trace.counter(&text(name)), unit)
     }
 
+    #[doc = stub!("TraceGenerator.cluster")]
     #[pyo3(signature = (die, cluster))]
     fn cluster(&self, die: Option<u32>, cluster: Option<u32>) -> PyGroup {
         PyGroup::top(&self.shared, self.shared.trace.cluster(die, cluster))
     }
 
+    #[doc = stub!("TraceGenerator.flow")]
     fn flow(&self) -> Flow {
         Flow(self.shared.trace.flow().get())
     }
 
+    #[doc = stub!("TraceGenerator.flush")]
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.shared.trace.flush()).or_raise(py)
     }
 
+    #[doc = stub!("TraceGenerator.finish")]
     pub(crate) fn finish(&self, py: Python<'_>) -> PyResult<Stats> {
         self.shared.is_finished.store(true, Ordering::Relaxed);
         py.detach(|| self.shared.trace.finish()).or_raise(py).map(Stats)
     }
 
+    #[doc = stub!("TraceGenerator.stats")]
     fn stats(&self) -> Stats {
         Stats(self.shared.trace.stats())
     }
@@ -370,36 +380,43 @@ impl TraceGenerator {
     }
 }
 
-/// What became of a trace's events.
+#[doc = stub!("Stats")]
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct Stats(pub(crate) novatrace::Stats);
 
 #[pymethods]
 impl Stats {
+    #[doc = stub!("Stats.events")]
     #[getter]
     fn events(&self) -> u64 {
         self.0.events
     }
+    #[doc = stub!("Stats.packets")]
     #[getter]
     fn packets(&self) -> u64 {
         self.0.packets
     }
+    #[doc = stub!("Stats.bytes")]
     #[getter]
     fn bytes(&self) -> u64 {
         self.0.bytes
     }
+    #[doc = stub!("Stats.lanes")]
     #[getter]
     fn lanes(&self) -> u64 {
         self.0.lanes
     }
+    #[doc = stub!("Stats.dropped")]
     #[getter]
     fn dropped(&self) -> u64 {
         self.0.dropped
     }
+    #[doc = stub!("Stats.refused")]
     #[getter]
     fn refused(&self) -> u64 {
         self.0.refused
     }
+    #[doc = stub!("Stats.left_open")]
     #[getter]
     fn left_open(&self) -> u64 {
         self.0.left_open
@@ -428,6 +445,7 @@ macro_rules! in_group {
     };
 }
 
+#[doc = stub!("Group")]
 #[pyclass(frozen, name = "Group", module = "novatrace")]
 pub(crate) struct PyGroup {
     shared: Arc<Shared>,
@@ -442,20 +460,24 @@ impl PyGroup {
 
 #[pymethods]
 impl PyGroup {
+    #[doc = stub!("Group.name")]
     #[getter]
     fn name(&self) -> String {
         in_group!(self, name()).to_string()
     }
 
+    #[doc = stub!("Group.group")]
     fn group(&self, name: &Bound<'_, PyString>) -> Self {
         let group = AnyGroup::Inner(in_group!(self, group(&text(name))));
         Self { shared: Arc::clone(&self.shared), group }
     }
 
+    #[doc = stub!("Group.track")]
     fn track(&self, name: &Bound<'_, PyString>) -> Track {
         Track::new(&self.shared, in_group!(self, track(&text(name))))
     }
 
+    #[doc = stub!("Group.counter")]
     #[pyo3(signature = (name, *, unit=None))]
     fn counter(&self, name: &Bound<'_, PyString>, unit: Option<&str>) -> PyCounterTrack {
         PyCounterTrack::new(&self.shared, in_group!(self, counter(&text(name))), unit)
@@ -466,6 +488,7 @@ impl PyGroup {
     }
 }
 
+#[doc = stub!("Track")]
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct Track {
     pub(crate) shared: Arc<Shared>,
@@ -480,11 +503,13 @@ impl Track {
 
 #[pymethods]
 impl Track {
+    #[doc = stub!("Track.name")]
     #[getter]
     fn name(&self) -> String {
         self.track.name().to_string()
     }
 
+    #[doc = stub!("Track.duration")]
     #[pyo3(signature = (start, length, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     fn duration<'py>(
@@ -512,6 +537,7 @@ impl Track {
         emit(py, event, &details, &self.shared)
     }
 
+    #[doc = stub!("Track.instant")]
     #[pyo3(signature = (time, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     fn instant<'py>(
@@ -535,6 +561,7 @@ impl Track {
         emit(py, event, &details, &self.shared)
     }
 
+    #[doc = stub!("Track.begin")]
     #[pyo3(signature = (start, name, /, *, category=None, flow=None, flow_end=None, args=None, **kwargs))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     fn begin<'py>(
@@ -566,6 +593,7 @@ impl Track {
         })
     }
 
+    #[doc = stub!("Track.end")]
     #[pyo3(signature = (time, /))]
     fn end(&self, py: Python<'_>, time: &Bound<'_, PyAny>) -> PyResult<()> {
         let ended = match When::of(time, "time")? {
@@ -575,6 +603,7 @@ impl Track {
         ended.or_raise(py)
     }
 
+    #[doc = stub!("Track.durations")]
     #[pyo3(signature = (starts, lengths, names, *, category=None, args=None))]
     fn durations<'py>(
         &self,
@@ -593,6 +622,7 @@ impl Track {
     }
 }
 
+#[doc = stub!("OpenSlice")]
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct OpenSlice {
     slice: Mutex<Option<novatrace::OpenSlice>>,
@@ -626,6 +656,7 @@ impl OpenSlice {
 
 #[pymethods]
 impl OpenSlice {
+    #[doc = stub!("OpenSlice.end")]
     #[pyo3(signature = (time, /))]
     fn end(&self, py: Python<'_>, time: &Bound<'_, PyAny>) -> PyResult<()> {
         let time = When::of(time, "time")?;
@@ -638,6 +669,7 @@ impl OpenSlice {
     }
 }
 
+#[doc = stub!("CounterTrack")]
 #[pyclass(frozen, name = "CounterTrack", module = "novatrace")]
 pub(crate) struct PyCounterTrack {
     shared: Arc<Shared>,
@@ -656,11 +688,13 @@ impl PyCounterTrack {
 
 #[pymethods]
 impl PyCounterTrack {
+    #[doc = stub!("CounterTrack.name")]
     #[getter]
     fn name(&self) -> String {
         self.counter.name().to_string()
     }
 
+    #[doc = stub!("CounterTrack.count")]
     #[pyo3(signature = (time, value, /))]
     fn count(
         &self,
@@ -676,6 +710,7 @@ impl PyCounterTrack {
         counted.or_raise(py)
     }
 
+    #[doc = stub!("CounterTrack.counts")]
     #[pyo3(signature = (times, values))]
     fn counts(
         &self,
@@ -686,6 +721,7 @@ impl PyCounterTrack {
         crate::arrays::counts(py, &self.counter, times, values)
     }
 
+    #[doc = stub!("CounterTrack.counter")]
     #[pyo3(signature = (name, *, unit=None))]
     fn counter(&self, name: &Bound<'_, PyString>, unit: Option<&str>) -> Self {
         Self::new(&self.shared, self.counter.counter(&text(name)), unit)

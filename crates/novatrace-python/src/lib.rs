@@ -1,7 +1,15 @@
 //! The Python package's extension module, `novatrace._novatrace`. Belongs here: classes that convert what
 //! Python gives and forward it. Does not: anything that a Rust user could not have.
 //!
-//! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`.
+//! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`, from which `build.rs` has them.
+#![expect(clippy::doc_lazy_continuation, reason = "their examples are Python's: `>>>` quotes nothing")]
+
+/// The docstring that the stub has for a function, class, or `Class.method`.
+macro_rules! stub {
+    ($name:literal) => {
+        include_str!(concat!(env!("OUT_DIR"), "/stub/", $name))
+    };
+}
 
 mod arrays;
 mod choices;

@@ -30,13 +30,14 @@ type Shared = Arc<Mutex<Option<novatrace::Session>>>;
 /// How many sessions there were; threads are named once in each.
 static SESSIONS: AtomicU64 = AtomicU64::new(0);
 
-/// A live recording.
+#[doc = stub!("Session")]
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct Session {
     session: Shared,
     path: PathBuf,
 }
 
+#[doc = stub!("open")]
 #[pyfunction]
 #[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
@@ -113,11 +114,13 @@ fn program_name(py: Python<'_>) -> PyResult<String> {
 
 #[pymethods]
 impl Session {
+    #[doc = stub!("Session.path")]
     #[getter]
     fn path(&self) -> &OsStr {
         self.path.as_os_str()
     }
 
+    #[doc = stub!("Session.set_categories")]
     fn set_categories(&self, py: Python<'_>, globs: &str) {
         py.detach(|| {
             if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
@@ -126,6 +129,7 @@ impl Session {
         });
     }
 
+    #[doc = stub!("Session.flush")]
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| match &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(session) => session.flush(),
@@ -134,6 +138,7 @@ impl Session {
         .or_raise(py)
     }
 
+    #[doc = stub!("Session.close")]
     fn close(&self, py: Python<'_>) -> PyResult<Report> {
         let closed = py.detach(|| {
             let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -145,6 +150,7 @@ impl Session {
         }
     }
 
+    #[doc = stub!("Session.closed")]
     #[getter]
     fn closed(&self) -> bool {
         self.session.lock().unwrap_or_else(PoisonError::into_inner).is_none()
@@ -178,44 +184,53 @@ impl Session {
     }
 }
 
-/// What became of a session's events.
+#[doc = stub!("Report")]
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct Report(novatrace::Report);
 
 #[pymethods]
 impl Report {
+    #[doc = stub!("Report.events")]
     #[getter]
     fn events(&self) -> u64 {
         self.0.events
     }
+    #[doc = stub!("Report.lost")]
     #[getter]
     fn lost(&self) -> u64 {
         self.0.lost
     }
+    #[doc = stub!("Report.dropped")]
     #[getter]
     fn dropped(&self) -> u64 {
         self.0.dropped
     }
+    #[doc = stub!("Report.losses")]
     #[getter]
     fn losses(&self) -> Vec<(String, u32, u64)> {
         self.0.losses.iter().map(|loss| (loss.thread.clone(), loss.tid, loss.events)).collect()
     }
+    #[doc = stub!("Report.left_open")]
     #[getter]
     fn left_open(&self) -> u64 {
         self.0.left_open
     }
+    #[doc = stub!("Report.threads")]
     #[getter]
     fn threads(&self) -> u64 {
         self.0.threads
     }
+    #[doc = stub!("Report.lanes")]
     #[getter]
     fn lanes(&self) -> u64 {
         self.0.lanes
     }
+    #[doc = stub!("Report.packets")]
     #[getter]
     fn packets(&self) -> u64 {
         self.0.packets
     }
+    #[doc = stub!("Report.bytes")]
     #[getter]
     fn bytes(&self) -> u64 {
         self.0.bytes
@@ -432,7 +447,7 @@ impl Opened {
     }
 }
 
-/// A span: a context manager (`__enter__` and `__exit__` are in `fast.rs`), and a decorator.
+#[doc = stub!("Span")]
 #[pyclass(module = "novatrace", freelist = 32)]
 pub(crate) struct Span {
     name: Py<PyString>,
@@ -444,7 +459,7 @@ pub(crate) struct Span {
 
 #[pymethods]
 impl Span {
-    /// Decorates a function: each call is a span like this one.
+    #[doc = stub!("Span.__call__")]
     fn __call__(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let name = Some(text(self.name.bind(py)).into_owned());
         let (track, said) = (self.track.clone(), self.said.clone_ref(py));
@@ -508,6 +523,7 @@ fn make_span(
     Err(PyTypeError::new_err(format!("trace() takes a name or a function, not {given}")))
 }
 
+#[doc = stub!("trace")]
 #[pyfunction]
 #[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
 pub(crate) fn trace(
@@ -546,6 +562,7 @@ pub(crate) fn record_instant(
     })
 }
 
+#[doc = stub!("instant")]
 #[pyfunction]
 #[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
 pub(crate) fn instant(
@@ -562,17 +579,19 @@ pub(crate) fn instant(
     record_instant(py, site(category), None, &text(&name), |fields| said.say(py, fields))
 }
 
-/// A track of one's own.
+#[doc = stub!("LiveTrack")]
 #[pyclass(frozen, name = "LiveTrack", module = "novatrace")]
 pub(crate) struct PyLiveTrack(pub(crate) LiveTrack);
 
 #[pymethods]
 impl PyLiveTrack {
+    #[doc = stub!("LiveTrack.name")]
     #[getter]
     fn name(&self) -> String {
         self.0.name().to_owned()
     }
 
+    #[doc = stub!("LiveTrack.trace")]
     #[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
     fn trace(
         &self,
@@ -586,6 +605,7 @@ impl PyLiveTrack {
         make_span(name, Some(&self.0), category, Said::new(args, [flow_in, flow_out], flow_end)?)
     }
 
+    #[doc = stub!("LiveTrack.instant")]
     #[pyo3(signature = (name, /, *, category=None, flow_in=None, flow_out=None, flow_end=None, **args))]
     fn instant(
         &self,
@@ -608,23 +628,25 @@ impl PyLiveTrack {
     }
 }
 
+#[doc = stub!("track")]
 #[pyfunction]
 pub(crate) fn track(name: &Bound<'_, PyString>) -> PyLiveTrack {
     PyLiveTrack(novatrace::track(&text(name)))
 }
 
+#[doc = stub!("flow")]
 #[pyfunction]
 pub(crate) fn flow() -> Flow {
     Flow(novatrace::flow().get())
 }
 
-/// Whether a session records.
+#[doc = stub!("is_recording")]
 #[pyfunction]
 pub(crate) fn is_recording() -> bool {
     DEFAULT_SITE.on().is_some()
 }
 
-/// A value over time; `set` and `add` are in `fast.rs`.
+#[doc = stub!("Counter")]
 #[pyclass(frozen, name = "Counter", module = "novatrace")]
 pub(crate) struct PyCounter {
     counter: &'static novatrace::Counter,
@@ -633,11 +655,13 @@ pub(crate) struct PyCounter {
 
 #[pymethods]
 impl PyCounter {
+    #[doc = stub!("Counter.name")]
     #[getter]
     fn name(&self, py: Python<'_>) -> Py<PyString> {
         self.name.clone_ref(py)
     }
 
+    #[doc = stub!("Counter.value")]
     #[getter]
     fn value(&self) -> f64 {
         self.counter.value()
@@ -662,6 +686,7 @@ impl PyCounter {
     }
 }
 
+#[doc = stub!("counter")]
 #[pyfunction]
 #[pyo3(signature = (name, *, unit=None, category="default"))]
 pub(crate) fn counter(name: &Bound<'_, PyString>, unit: Option<&str>, category: &str) -> PyCounter {
