@@ -331,3 +331,19 @@ def test_a_class_that_cannot_be_asked_is_told_in_its_place(oracle, path):
     }
     with pytest.raises(KeyboardInterrupt):
         read(oracle, path, closed_class(KeyboardInterrupt())())
+
+
+RECORDS = np.array([(1, 0.5), (2, 1.5)], dtype=[("rows", "i4"), ("share", "f8")])
+
+
+@pytest.mark.parametrize("value, expected", [
+    (np.ma.array([1.5, 2.5], mask=[False, True]), {"v[0]": 1.5, "v[1]": "None"}),
+    (np.ma.array(1.5, mask=True), {"v": "None"}),
+    (np.matrix([[1, 2], [3, 4]]), {"v[0][0]": 1, "v[0][1]": 2, "v[1][0]": 3, "v[1][1]": 4}),
+    (RECORDS, {"v[0].rows": 1, "v[0].share": 0.5, "v[1].rows": 2, "v[1].share": 1.5}),
+    (RECORDS.view(np.recarray)[1], {"v.rows": 2, "v.share": 1.5}),
+    (np.zeros((2, 0)), {}),
+])
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
+def test_arrays_of_other_kinds(oracle, path, value, expected):
+    assert read(oracle, path, value) == expected

@@ -549,6 +549,12 @@ fn serialize_other<S: Serializer>(
             Ok(Numpy::Scalar(value)) => {
                 serializer.serialize_str(&or_failure(said(&value)))
             }
+            Ok(Numpy::Record(fields)) => {
+                serialize_within(reader, object, outer, serializer, |serializer, within| {
+                    let len = fields.len();
+                    serialize_entries(serializer, len, fields.into_iter(), reader, within)
+                })
+            }
             Ok(Numpy::Array(len, items)) => {
                 serialize_within(reader, object, outer, serializer, |serializer, within| {
                     serialize_items(serializer, len, items.into_iter(), reader, within)
@@ -615,13 +621,29 @@ fn first_items<'py>(
 
 enum Numpy<'py> {
     Scalar(Bound<'py, PyAny>),
+    /// An item of an array with named fields.
+    Record(Vec<Entry<'py>>),
     Array(usize, Vec<Bound<'py, PyAny>>),
 }
 
-/// A scalar as Python's own; of an array the first items.
+/// A scalar as Python's own; of an array the first items. What is masked is `None`.
 fn numpy<'py>(object: &Bound<'py, PyAny>, most: usize) -> PyResult<Numpy<'py>> {
     if object.getattr("ndim")?.extract::<usize>()? == 0 {
-        return Ok(Numpy::Scalar(object.call_method0("item")?));
+        let value = object.call_method0("tolist")?;
+        if value.is_exact_instance_of::<PyTuple>() {
+            let names = object.getattr("dtype")?.getattr("names")?;
+            let field = |name: PyResult<Bound<'py, PyAny>>| {
+                let name = name?;
+                Ok((name.clone(), object.get_item(name)?))
+            };
+            return Ok(Numpy::Record(names.try_iter()?.map(field).collect::<PyResult<_>>()?));
+        }
+        return Ok(Numpy::Scalar(value));
+    }
+    // The rows of a matrix are matrices, and so are theirs.
+    if let Some(plain) = object.getattr_opt("getA")? {
+        let (len, items) = first_items(&plain.call0()?, most)?;
+        return Ok(Numpy::Array(len, items));
     }
     let (len, items) = first_items(object, most)?;
     Ok(Numpy::Array(len, items))
