@@ -339,11 +339,29 @@ RECORDS = np.array([(1, 0.5), (2, 1.5)], dtype=[("rows", "i4"), ("share", "f8")]
 @pytest.mark.parametrize("value, expected", [
     (np.ma.array([1.5, 2.5], mask=[False, True]), {"v[0]": 1.5, "v[1]": "None"}),
     (np.ma.array(1.5, mask=True), {"v": "None"}),
-    (np.matrix([[1, 2], [3, 4]]), {"v[0][0]": 1, "v[0][1]": 2, "v[1][0]": 3, "v[1][1]": 4}),
+    (np.array([[1, 2], [3, 4]]).view(np.matrix), {"v[0][0]": 1, "v[0][1]": 2, "v[1][0]": 3, "v[1][1]": 4}),
     (RECORDS, {"v[0].rows": 1, "v[0].share": 0.5, "v[1].rows": 2, "v[1].share": 1.5}),
     (RECORDS.view(np.recarray)[1], {"v.rows": 2, "v.share": 1.5}),
-    (np.zeros((2, 0)), {}),
 ])
-@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_arrays_of_other_kinds(oracle, path, value, expected):
     assert read(oracle, path, value) == expected
+
+
+class Frame:
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+    def __repr__(self):
+        return "a frame"
+
+
+def test_an_object_of_private_attributes_is_what_it_says(oracle, path):
+    assert read(oracle, path, Frame(_manager=[1], __module__="frames")) == {"v": "a frame"}
+    assert read(oracle, path, Frame(_manager=[1], rows=2)) == {"v._manager[0]": 1, "v.rows": 2}
+    silent = Plain()
+    vars(silent).clear()
+    silent._inner = 5
+    assert read(oracle, path, silent) == {"v._inner": 5}
+    with novatrace.TraceGenerator(path) as trace:
+        trace.track("t").instant(0, "x", args=Frame(_manager=1))
+    assert oracle.read(path).slices()[0][5] == {"_manager": 1}

@@ -525,6 +525,9 @@ fn serialize_other<S: Serializer>(
                 Ok(entries) if entries.is_empty() && kind == Kind::Object => {
                     serializer.serialize_str(&or_failure(without_attributes(object)))
                 }
+                Ok(entries) if kind == Kind::Object && is_private(&entries, object) => {
+                    serializer.serialize_str(&or_failure(said(object)))
+                }
                 Ok(entries) => {
                     serialize_within(reader, object, outer, serializer, |serializer, within| {
                         let len = entries.len();
@@ -600,6 +603,20 @@ fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Entry<'py>>> {
     Ok(Entries { dict: &dict, at: 0 }.take(dict.len()).collect())
 }
 
+/// Whether all attributes of an object are its own affair, and it has something to say of itself: a data frame
+/// is not what it is made of.
+fn is_private(entries: &[Entry<'_>], object: &Bound<'_, PyAny>) -> bool {
+    let is_private = |(key, _): &Entry<'_>| {
+        key.cast::<PyString>().is_ok_and(|key| text(key).starts_with('_'))
+    };
+    let (class, plain) = (object.get_type(), object.py().get_type::<PyAny>());
+    let is_own = |method: &str| match (class.getattr(method), plain.getattr(method)) {
+        (Ok(own), Ok(plain)) => !own.is(&plain),
+        _ => false,
+    };
+    entries.iter().all(is_private) && (is_own("__str__") || is_own("__repr__"))
+}
+
 /// An object that has no attributes at the moment: what it says of itself, if that is more than where it
 /// lies in memory.
 fn without_attributes(object: &Bound<'_, PyAny>) -> PyResult<String> {
@@ -660,7 +677,18 @@ impl Serialize for Described<'_, '_> {
             return serialize_dict(serializer, object, reader, outer);
         }
         // What cannot be asked is told in the value's place.
-        let key = match Kind::of(object).unwrap_or(Kind::Repr) {
+        let kind = Kind::of(object).unwrap_or(Kind::Repr);
+        if kind == Kind::Object
+            && let Ok(entries) = attributes(object)
+            && !entries.is_empty()
+        {
+            // Its attributes are what is asked for, whatever it says of itself.
+            return serialize_within(reader, object, outer, serializer, |serializer, within| {
+                let len = entries.len();
+                serialize_entries(serializer, len, entries.into_iter(), reader, within)
+            });
+        }
+        let key = match kind {
             Kind::Dict | Kind::NamedTuple | Kind::Dataclass | Kind::Object => {
                 return Value(object, reader, outer).serialize(serializer);
             }
