@@ -43,6 +43,26 @@ def open(
     True
     """
 
+def session() -> Session | None:
+    """The session that is open, whoever opened it; `None` if none is. So a part of a program records into the
+    session of the whole, or opens one.
+
+    >>> novatrace.session() is None
+    True
+    """
+
+def close() -> Report:
+    """Closes the session that is open, as `Session.close` does: for programs that have not kept what `open`
+    answered.
+
+    Raises `TraceStateError` if none is open, or if it is `novatrace run`'s.
+
+    >>> _ = novatrace.open("app.pftrace")
+    >>> novatrace.instant("hello")
+    >>> novatrace.close().events
+    1
+    """
+
 @final
 class Session:
     """A live recording, from `open`. Ended by `close`, at the end of its `with`, and at the interpreter's exit,

@@ -565,3 +565,17 @@ def test_a_span_that_an_interrupt_cuts_short_is_over(oracle, path, begin):
     assert report.left_open == 0
     rows = oracle.read(path).rows("select name, depth, dur >= 0 from slice order by ts")
     assert len(rows) == 2 and rows[1] == ("after", 0, 1)
+
+
+def test_a_session_that_nobody_kept_can_be_found_and_closed(path):
+    assert novatrace.session() is None
+    with pytest.raises(novatrace.TraceStateError, match="no session is open"):
+        novatrace.close()
+    novatrace.open(path)
+    found = novatrace.session()
+    assert found.path == str(path) and not found.closed
+    novatrace.instant("x")
+    assert novatrace.close().events == 1
+    assert found.closed and novatrace.session() is None
+    with pytest.raises(novatrace.TraceStateError, match="no session is open"):
+        novatrace.close()

@@ -438,3 +438,21 @@ def test_a_trace_that_cannot_be_made_says_why(program):
     done = program.traced("script.py")
     assert (done.returncode, done.stdout) == (2, "")
     assert "error: cannot create trace" in done.stderr and "Errno" not in done.stderr
+
+
+def test_a_program_is_told_who_holds_the_session(program):
+    program.write(
+        """\
+        import novatrace
+        for call in (lambda: novatrace.open("own"), novatrace.close):
+            try:
+                call()
+            except novatrace.TraceStateError as error:
+                print(error)
+        print(novatrace.session().path)
+        """
+    )
+    opening, closing, path = program.traced("script.py").stdout.splitlines()
+    assert "`novatrace run` records this program" in opening and "`novatrace run`'s" in closing
+    assert path == str(program.trace)
+    assert program.counts()["<module> (script.py:1)"] == 1

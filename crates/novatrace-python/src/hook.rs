@@ -462,6 +462,11 @@ fn attribute<'py>(object: &Bound<'py, PyAny>, name: &str) -> Option<Bound<'py, P
     object.getattr(name).ok()?.cast_into().ok()
 }
 
+/// Whether it is `novatrace run` that runs the program.
+pub(crate) fn is_run() -> bool {
+    with_choice(|_| ()).is_some()
+}
+
 fn with_choice<T>(ask: impl FnOnce(&Choice) -> T) -> Option<T> {
     CHOICE.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(ask)
 }

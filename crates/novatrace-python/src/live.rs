@@ -19,13 +19,22 @@ use crate::flow::{Flow, flow_numbers};
 use crate::frame::Place;
 use crate::function::Traced;
 use crate::generator::counter_value;
-use crate::hook::begin_held_back;
+use crate::hook::{begin_held_back, is_run};
 use crate::task;
 use crate::value::{LIST_MAX_SIZE, Reader, any_text, limits, text};
 
-/// The session that records, and where it was opened. Kept here, so that a program that does not keep what
-/// `open` answers records all the same, to its end.
-static OPENED: Mutex<Option<(Shared, String)>> = Mutex::new(None);
+/// The session that was opened last. Kept here, so that a program that does not keep what `open` answers
+/// records all the same, to its end.
+static OPENED: Mutex<Option<Known>> = Mutex::new(None);
+
+#[derive(Clone)]
+struct Known {
+    session: Shared,
+    path: PathBuf,
+    /// Where it was opened.
+    place: String,
+}
+
 type Shared = Arc<Mutex<Option<novatrace::Session>>>;
 /// How many sessions there were; threads are named once in each.
 static SESSIONS: AtomicU64 = AtomicU64::new(0);
@@ -85,22 +94,51 @@ pub(crate) fn open(
     if let Err(error) = &opened
         && matches!(error.kind(), novatrace::ErrorKind::AlreadyOpen { .. })
     {
-        let first = OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let first = first.map(|(_, first)| format!(" since {first}")).unwrap_or_default();
+        if is_run() {
+            return Err(state_error(
+                py,
+                "cannot open a session: `novatrace run` records this program into one of its own; run it \
+                 with `python`, or open none if `novatrace.session()` has one",
+            ));
+        }
+        let first = known().map(|first| format!(" since {}", first.place)).unwrap_or_default();
         let message = format!("cannot open a session: one is open{first}; close that first");
         return Err(state_error(py, message));
     }
     let session = opened.or_raise(py)?;
     let session = Arc::new(Mutex::new(Some(session)));
-    *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some((Arc::clone(&session), place));
+    let known = Known { session: Arc::clone(&session), path: path.clone(), place };
+    *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     SESSIONS.fetch_add(1, Ordering::Relaxed);
     Ok(Session { session, path })
 }
 
+fn known() -> Option<Known> {
+    OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+#[doc = stub!("session")]
+#[pyfunction]
+pub(crate) fn session() -> Option<Session> {
+    let Known { session, path, .. } = known()?;
+    let session = Session { session, path };
+    (!session.closed()).then_some(session)
+}
+
+#[doc = stub!("close")]
+#[pyfunction]
+pub(crate) fn close(py: Python<'_>) -> PyResult<Report> {
+    let Some(session) = session() else { return Err(state_error(py, "no session is open")) };
+    if is_run() {
+        let message = "cannot close the session: it is `novatrace run`'s, which does so at the end";
+        return Err(state_error(py, message));
+    }
+    session.close(py)
+}
+
 /// Waits until all that the session recorded is in the file, if one is open.
 pub(crate) fn flush_session() -> Result<(), novatrace::Error> {
-    let opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Some((session, _)) = opened else { return Ok(()) };
+    let Some(Known { session, .. }) = known() else { return Ok(()) };
     session.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(Ok(()), |s| s.flush())
 }
 
