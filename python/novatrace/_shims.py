@@ -3,6 +3,7 @@ functions of the same kind, which only Python code can make. Imported when the f
 
 import functools
 import inspect
+import types
 
 
 def wrap(function, traced):
@@ -42,5 +43,9 @@ def wrap(function, traced):
         def wrapper(*args, **kwargs):
             with traced._span(args, kwargs):
                 return (yield from function(*args, **kwargs))
+
+        if function.__code__.co_flags & inspect.CO_ITERABLE_COROUTINE:
+            # May be awaited.
+            wrapper = types.coroutine(wrapper)
 
     return wrapper

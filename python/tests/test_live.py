@@ -7,6 +7,7 @@ import inspect
 import logging
 import pickle
 import threading
+import types
 
 import pytest
 
@@ -579,3 +580,47 @@ def test_a_session_that_nobody_kept_can_be_found_and_closed(path):
     assert found.closed and novatrace.session() is None
     with pytest.raises(novatrace.TraceStateError, match="no session is open"):
         novatrace.close()
+
+
+def test_decorated_generators_that_may_be_awaited_may_be_awaited(oracle, path):
+    @novatrace.trace_func(name="old coroutine")
+    @types.coroutine
+    def wait(value):
+        yield from asyncio.sleep(0).__await__()
+        return value
+
+    async def main():
+        return await wait(5)
+
+    with novatrace.open(path):
+        assert asyncio.run(main()) == 5
+    assert oracle.read(path).rows("select name from slice") == [("old coroutine",)]
+
+
+@pytest.mark.parametrize("decorate", [novatrace.trace_func, novatrace.trace_func_args, novatrace.trace("x")])
+def test_decorated_methods_of_a_class_that_are_class_methods_by_name(path, decorate):
+    made = []
+
+    class Base:
+        @decorate
+        def __init_subclass__(cls, **named):
+            super().__init_subclass__()
+            made.append((cls.__name__, named))
+
+        @decorate
+        def __class_getitem__(cls, item):
+            return cls, item
+
+        @decorate
+        def __new__(cls, item):
+            self = super().__new__(cls)
+            self.item = item
+            return self
+
+    with novatrace.open(path) as session:
+        class Derived(Base, kind=5):
+            pass
+
+        assert Derived[7] == (Derived, 7) and Derived(8).item == 8
+        assert session.close().events == 3
+    assert made == [("Derived", {"kind": 5})]

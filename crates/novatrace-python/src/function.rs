@@ -84,6 +84,9 @@ impl Traced {
             return Ok(shims.call_method1("wrap", (function, traced))?.unbind());
         }
         update_wrapper(py, &traced, function)?;
+        if is_class_method_by_name(function)? {
+            return Ok(py.import("builtins")?.getattr("classmethod")?.call1((traced,))?.unbind());
+        }
         Ok(traced.unbind())
     }
 
@@ -140,6 +143,16 @@ pub(crate) fn skipped(mut chosen: Vec<String>) -> Vec<String> {
 
 fn is_a(object: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
     object.is_instance(&object.py().import("builtins")?.getattr(name)?)
+}
+
+/// Whether a class will make a class method of the function, for its name: which it does of functions only.
+fn is_class_method_by_name(function: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = function.py();
+    if !function.is_instance(&py.import("types")?.getattr("FunctionType")?)? {
+        return Ok(false);
+    }
+    let name = function_name(function)?;
+    Ok(name.ends_with(".__init_subclass__") || name.ends_with(".__class_getitem__"))
 }
 
 fn parameters(code: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Py<PyString>>> {
