@@ -13,6 +13,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -503,10 +504,14 @@ pub(crate) fn begin_held_back() {
     }
 }
 
-/// This thread's calls, unless it ends, or an allocator or finalizer came to call.
+/// This thread's calls, unless it ends, or an allocator or finalizer came to call. A panic ends here: beyond
+/// are functions of the interpreter's.
 #[inline(always)]
 pub(crate) fn with_calls<T>(work: impl FnOnce(&mut Calls) -> T) -> Option<T> {
-    CALLS.try_with(|calls| calls.try_borrow_mut().ok().map(|mut calls| work(&mut calls))).ok()?
+    let work = || {
+        CALLS.try_with(|calls| calls.try_borrow_mut().ok().map(|mut calls| work(&mut calls))).ok()?
+    };
+    catch_unwind(AssertUnwindSafe(work)).ok().flatten()
 }
 
 fn hook_thread(py: Python<'_>) {
