@@ -456,3 +456,23 @@ def test_a_program_is_told_who_holds_the_session(program):
     assert "`novatrace run` records this program" in opening and "`novatrace run`'s" in closing
     assert path == str(program.trace)
     assert program.counts()["<module> (script.py:1)"] == 1
+
+
+@pytest.mark.skipif(not NEW, reason="needs sys.monitoring")
+def test_code_that_is_not_recorded_is_not_kept(program):
+    program.write(
+        """\
+        import gc, weakref
+        codes = []
+        for at in range(200):
+            code = compile("def f():\\n    raise KeyError\\ntry: f()\\nexcept KeyError: pass", "made up", "exec")
+            codes.append(weakref.ref(code))
+            exec(code, {})
+            del code
+        gc.collect()
+        print(sum(code() is not None for code in codes))
+        """
+    )
+    assert program.traced("script.py").stdout == "200\n"
+    assert program.traced("script.py", options=["--exclude", "made up"]).stdout == "0\n"
+    assert not program.calls("made up")

@@ -57,6 +57,7 @@ mod what {
 struct Choice {
     min_ticks: u64,
     c_functions: bool,
+    is_monitored: bool,
     include: Vec<String>,
     exclude: Vec<String>,
     /// The folder of this package, whose functions are not the program's.
@@ -82,7 +83,8 @@ impl Choice {
 pub(crate) type Site = Option<&'static CallSite>;
 
 /// Of a function, what it is known by: a code object and 0, or a builtin's definition and the type it is a
-/// method of. Whatever is known is never freed, so that nothing else comes to lie at its address.
+/// method of. Whatever is known is never freed (`sys.monitoring` asks once about code that is not to be
+/// recorded, which is therefore not kept), so that nothing else comes to lie at its address.
 type Key = (usize, usize);
 
 /// What is known of all functions that were called: of those, each thread has what it called itself.
@@ -189,6 +191,11 @@ impl Calls {
         // SAFETY: ours, from above. It is not the last one: the frame has one.
         unsafe { ffi::Py_DECREF(code) };
         self.push(frame as usize, site);
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_recorded(&self, code: *mut ffi::PyObject) -> bool {
+        self.known.get((code as usize, 0)).flatten().is_some()
     }
 
     #[inline(always)]
@@ -389,14 +396,20 @@ impl Calls {
     fn learn(&mut self, key: Key, keeper: &Bound<'_, PyAny>, ask: impl FnOnce() -> Site) -> Site {
         let lock = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
         let known = lock().get_or_insert_default().get(&key).copied();
+        let is_monitored = with_choice(|choice| choice.is_monitored) == Some(true);
         let site = known.unwrap_or_else(|| {
             let site = ask();
+            if site.is_none() && is_monitored {
+                return None;
+            }
             if lock().get_or_insert_default().insert(key, site).is_none() {
                 std::mem::forget(keeper.clone());
             }
             site
         });
-        self.known.insert(key, site);
+        if site.is_some() || !is_monitored {
+            self.known.insert(key, site);
+        }
         site
     }
 }
@@ -534,7 +547,7 @@ pub(crate) fn _hook(
 ) {
     let least = Duration::try_from_secs_f64(min_duration_us / 1e6).unwrap_or(Duration::MAX);
     let min_ticks = ticks_in(least);
-    let choice = Choice { min_ticks, c_functions, include, exclude, own };
+    let choice = Choice { min_ticks, c_functions, is_monitored, include, exclude, own };
     *CHOICE.lock().unwrap_or_else(PoisonError::into_inner) = Some(choice);
     HOLDS_BACK.store(min_ticks != 0, Ordering::Relaxed);
     set_behind();

@@ -113,7 +113,8 @@ impl Calls {
         let py = unsafe { Python::assume_attached() };
         // SAFETY: an argument, lent.
         let exception = unsafe { Bound::from_borrowed_ptr(py, exception) };
-        if self.site_of(code).is_some() {
+        // What has not been called yet is not left either.
+        if self.is_recorded(code) {
             self.set_raised(code as usize, &exception);
             self.leave(code as usize, true);
         }
