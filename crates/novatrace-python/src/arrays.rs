@@ -476,9 +476,7 @@ pub(crate) fn durations<'py>(
         let name = names.get(at);
         let mut event = match unit {
             Unit::Ns => track.duration(ns(py, &starts, at)?, ns(py, &lengths, at)?, name),
-            Unit::Seconds => {
-                track.duration(seconds(&starts, at), seconds(&lengths, at), name)
-            }
+            Unit::Seconds => track.duration(seconds(&starts, at), seconds(&lengths, at), name),
         };
         if !categories.is_empty() {
             event = event.categories(categories.iter().copied());

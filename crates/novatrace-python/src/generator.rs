@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use novatrace::{
-    Complete, CounterTrack, CounterValue, ErrorKind, Event, FlowId, Group, GroupTrack, NormalTrack, Open,
-    Overlap, Seconds, Time as _, TimeFault,
+    Complete, CounterTrack, CounterValue, ErrorKind, Event, FlowId, Group, GroupTrack, NormalTrack,
+    Open, Overlap, Seconds, Time as _, TimeFault,
 };
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;

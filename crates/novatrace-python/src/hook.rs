@@ -522,7 +522,9 @@ pub(crate) fn begin_held_back() {
 #[inline(always)]
 pub(crate) fn with_calls<T>(work: impl FnOnce(&mut Calls) -> T) -> Option<T> {
     let work = || {
-        CALLS.try_with(|calls| calls.try_borrow_mut().ok().map(|mut calls| work(&mut calls))).ok()?
+        CALLS
+            .try_with(|calls| calls.try_borrow_mut().ok().map(|mut calls| work(&mut calls)))
+            .ok()?
     };
     catch_unwind(AssertUnwindSafe(work)).ok().flatten()
 }

@@ -549,9 +549,7 @@ fn serialize_other<S: Serializer>(
             Ok(Numpy::Scalar(value)) if Kind::of(&value).is_ok_and(|kind| kind != Kind::Numpy) => {
                 Value(&value, reader, outer).serialize(serializer)
             }
-            Ok(Numpy::Scalar(value)) => {
-                serializer.serialize_str(&or_failure(said(&value)))
-            }
+            Ok(Numpy::Scalar(value)) => serializer.serialize_str(&or_failure(said(&value))),
             Ok(Numpy::Record(fields)) => {
                 serialize_within(reader, object, outer, serializer, |serializer, within| {
                     let len = fields.len();
@@ -606,9 +604,8 @@ fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Vec<Entry<'py>>> {
 /// Whether all attributes of an object are its own affair, and it has something to say of itself: a data frame
 /// is not what it is made of.
 fn is_private(entries: &[Entry<'_>], object: &Bound<'_, PyAny>) -> bool {
-    let is_private = |(key, _): &Entry<'_>| {
-        key.cast::<PyString>().is_ok_and(|key| text(key).starts_with('_'))
-    };
+    let is_private =
+        |(key, _): &Entry<'_>| key.cast::<PyString>().is_ok_and(|key| text(key).starts_with('_'));
     let (class, plain) = (object.get_type(), object.py().get_type::<PyAny>());
     let is_own = |method: &str| match (class.getattr(method), plain.getattr(method)) {
         (Ok(own), Ok(plain)) => !own.is(&plain),
