@@ -323,3 +323,18 @@ def test_an_end_that_is_refused_leaves_the_slice_open(oracle, path):
     assert trace.stats().left_open == 0
     oracle.read(path)
     assert [row[1:4] for row in oracle.slices()] == [(1000, 500, "x")]
+
+
+def test_a_file_that_is_being_written_says_so(path):
+    with novatrace.TraceGenerator(path):
+        with pytest.raises(novatrace.TraceFileError, match="another trace is being written") as caught:
+            novatrace.TraceGenerator(path)
+    assert (caught.value.errno, caught.value.filename) == (errno.EBUSY, str(path))
+
+
+def test_a_trace_that_nobody_has_any_more_is_not_in_the_way(path):
+    trace = novatrace.TraceGenerator(path)
+    cycle = [trace]
+    cycle.append(cycle)
+    del trace, cycle
+    assert novatrace.TraceGenerator(path).finish().events == 0

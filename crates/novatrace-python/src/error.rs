@@ -13,6 +13,7 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
             let (number, path) = match create {
                 CreateError::IsDirectory { path } => (errno(py, "EISDIR"), path),
                 CreateError::NoParent { path, .. } => (errno(py, "ENOENT"), path),
+                CreateError::InUse { path } => (errno(py, "EBUSY"), path),
                 CreateError::Io { path, source } => (source.raw_os_error(), path),
                 _ => return file_error(py, &message, None, None),
             };

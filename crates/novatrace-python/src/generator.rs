@@ -40,11 +40,19 @@ impl Shared {
         builder: novatrace::TraceBuilder,
         list_max_size: usize,
     ) -> PyResult<Arc<Self>> {
+        let open = || OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let left: Vec<_> = open().iter().filter_map(Weak::upgrade).collect();
+        let is_left = left.iter().any(|shared| shared.path == path);
+        drop(left);
+        if is_left {
+            // Perhaps nobody has it any more: a trace and its tracks may be a cycle.
+            py.import("gc")?.call_method0("collect")?;
+        }
         let trace = py.detach(|| builder.limits(limits()).create(&path)).or_raise(py)?;
         let list_max_size = AtomicUsize::new(list_max_size);
         let shared =
             Arc::new(Self { trace, path, list_max_size, is_finished: AtomicBool::new(false) });
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = open();
         open.retain(|trace| trace.strong_count() > 0);
         open.push(Arc::downgrade(&shared));
         Ok(shared)

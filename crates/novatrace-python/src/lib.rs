@@ -2,7 +2,10 @@
 //! Python gives and forward it. Does not: anything that a Rust user could not have.
 //!
 //! Docstrings are in the stub, `python/novatrace/_novatrace.pyi`, from which `build.rs` has them.
-#![expect(clippy::doc_lazy_continuation, reason = "their examples are Python's: `>>>` quotes nothing")]
+#![expect(
+    clippy::doc_lazy_continuation,
+    reason = "their examples are Python's: `>>>` quotes nothing"
+)]
 
 /// The docstring that the stub has for a function, class, or `Class.method`.
 macro_rules! stub {
