@@ -1,8 +1,10 @@
 """Many threads at once, also without the interpreter's lock (`PYTHON_GIL=0`): what they share stays whole."""
 
+import os
 import queue
 import sys
 import threading
+import time
 
 import pytest
 
@@ -182,3 +184,37 @@ def test_single_packets_name_each_text_once():
     at_once(*[lambda number=number: work(number) for number in range(4)])
     said = b"".join(packet.SerializeToString() for some in made for packet in some)
     assert [said.count(f"name {at}.".encode()) for at in range(200)] == [1] * 200
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
+def test_other_threads_run_while_one_waits_for_room(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    trace = novatrace.TraceGenerator(str(pipe), flush_interval=0.01)
+    track = trace.track("a")
+    done = threading.Event()
+
+    def record():
+        for at in range(400_000):
+            track.duration(at * 10, 5, "x")
+        done.set()
+
+    thread = threading.Thread(target=record)
+    thread.start()
+    # Nobody reads, until the pipe, the worker and the ring are full, and for a while after.
+    longest, last = 0.0, time.monotonic()
+    until = last + 2
+    while last < until:
+        time.sleep(0.01)
+        now = time.monotonic()
+        longest, last = max(longest, now - last), now
+    assert not done.is_set()
+    assert longest < 1
+    os.set_blocking(reader, True)
+    drain = threading.Thread(target=lambda: all(iter(lambda: os.read(reader, 1 << 20), b"")))
+    drain.start()
+    thread.join()
+    assert trace.finish().events == 400_000
+    drain.join()
+    os.close(reader)

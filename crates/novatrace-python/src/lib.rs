@@ -69,6 +69,16 @@ mod _novatrace {
         super::fast::set_up(module)?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;
+        novatrace::__macro_support::park_by(super::park);
         Ok(())
+    }
+}
+
+/// Waits without the interpreter's lock, whether the calling thread has it or not.
+fn park(time: std::time::Duration) {
+    let parked = pyo3::Python::try_attach(|py| py.detach(|| std::thread::park_timeout(time)));
+    if parked.is_none() {
+        // The interpreter is on its way out.
+        std::thread::park_timeout(time);
     }
 }

@@ -112,4 +112,5 @@ pub mod __macro_support {
         Running, Said, SiteOn, Task, TaskRow, Value, end_those_said, flow_of, make_ready, matches,
         never, ticks, ticks_in,
     };
+    pub use crate::sync::park_by;
 }

@@ -17,7 +17,29 @@ pub(crate) use linux::{heavy, light, prepare};
 pub(crate) use other::{heavy, light, prepare};
 
 #[cfg(not(loom))]
-pub(crate) use std::{sync::Mutex, sync::atomic, thread};
+pub(crate) use std::{sync::Mutex, sync::atomic};
+
+#[cfg(not(loom))]
+pub(crate) mod thread {
+    pub(crate) use std::thread::{Thread, current, yield_now};
+    use std::time::Duration;
+
+    /// `std`'s, or what was [put in its place](super::park_by).
+    pub(crate) fn park_timeout(time: Duration) {
+        match super::PARK.get() {
+            Some(park) => park(time),
+            None => std::thread::park_timeout(time),
+        }
+    }
+}
+
+static PARK: std::sync::OnceLock<fn(std::time::Duration)> = std::sync::OnceLock::new();
+
+/// Threads that wait for room in their rings do so by `park`, which is to call `std::thread::park_timeout` of the time that it
+/// is given: for an interpreter, whose lock they let go meanwhile. The first one stays.
+pub fn park_by(park: fn(std::time::Duration)) {
+    let _ = PARK.set(park);
+}
 
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, atomic};
