@@ -155,8 +155,9 @@ def test_a_span_is_open_once(path):
 def test_threads_end_each_others_spans(path, oracle):
     spans, done = queue.SimpleQueue(), threading.Barrier(4)
 
+    # A thread may come to end its own spans only, each in the next one: see Limits in the README.
     def work(number):
-        for at in range(1_000):
+        for at in range(200):
             span = novatrace.trace(f"moved {number}", at=at)
             span.__enter__()
             spans.put(span)
@@ -167,9 +168,9 @@ def test_threads_end_each_others_spans(path, oracle):
     with novatrace.open(path, overflow="block") as session:
         at_once(*[lambda number=number: work(number) for number in range(4)])
         report = session.close()
-    assert (report.events, report.lost, report.left_open) == (8_000, 0, 0)
+    assert (report.events, report.lost, report.left_open) == (1_600, 0, 0)
     moved = oracle.read(path).rows("select count() from slice where name glob 'moved*' and arg_set_id is not null")
-    assert moved == [(4_000,)]
+    assert moved == [(800,)]
 
 
 def test_single_packets_name_each_text_once():
