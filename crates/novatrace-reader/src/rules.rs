@@ -289,10 +289,10 @@ rules! {
     ArgumentNan "argument-nan" Warning "an argument that is not a number",
         shows "NULL",
         mend "a text such as \"NaN\"";
-    LonelyFlow "lonely-flow" Warning "a flow with one event only",
+    LonelyFlow "lonely-flow" Note "a flow with one event only",
         shows "no arrow",
         mend "have the number on two slices or instants";
-    FlowEndAlone "flow-end-alone" Warning "the end of a flow that has not begun",
+    FlowEndAlone "flow-end-alone" Note "the end of a flow that has not begun",
         shows "no arrow",
         mend "have the number in flow_ids of an event that is earlier";
     FlowOnCounter "flow-on-counter" Warning "a flow on a counter's value",

@@ -692,7 +692,8 @@ impl<V: Visit> Walk<'_, V> {
                 if said.merge == 2 {
                     self.state.tracks.all[id as usize].about.name = name;
                 }
-                if before.is_some() {
+                // A thread is shown by the name that its last descriptor gives it.
+                if before.is_some() && said.kind != TrackKind::Thread {
                     self.fault(Rule::RenamedTrack, at, |state| {
                         let said = |name: Option<TextId>| {
                             name.map_or("", |name| state.texts.get(name)).to_owned()
