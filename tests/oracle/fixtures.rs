@@ -7,7 +7,21 @@ use novatrace_reader::{Check, Severity, Source};
 use novatrace_testkit::oracle_or_skip;
 
 /// Each fixture, and the rules it breaks.
-const FIXTURES: &[(&str, &[&str])] = &[("perfetto", &[])];
+const FIXTURES: &[(&str, &[&str])] = &[
+    ("perfetto", &[]),
+    ("perfetto-recorder-w2", &[]),
+    ("perfetto-recorder-w4", &[]),
+    ("perfetto-sdk-w2", &[]),
+    ("perfetto-sdk-w4", &[]),
+    ("retrobus", &["not-a-counter"]),
+    ("tg4perfetto", &["unknown-iid"]),
+    // Its sequences have random numbers: half of its traces show nothing in the trace processor.
+    ("tracing-perfetto-file-threadtracks-w2", &["unknown-clock", "large-sequence"]),
+    ("tracing-perfetto-file-w2", &[]),
+    ("tracing-perfetto-file-w4", &["unknown-clock", "large-sequence"]),
+    ("tracing-perfetto-sdk-w2", &[]),
+    ("tracing-perfetto-w2", &[]),
+];
 
 #[test]
 fn traces_by_other_tools_are_read_as_the_trace_processor_reads_them() {
