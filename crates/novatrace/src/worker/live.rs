@@ -565,7 +565,8 @@ impl Worker<'_> {
     fn lost(&mut self, book: &mut Book, events: u64, before_ns: Option<u64>) {
         let Some(live) = &mut self.live else { return };
         let start_ns = live.start_ns();
-        let ns = before_ns.unwrap_or(0).max(book.sequence.last_ns()).max(start_ns);
+        // The next record may be earlier than the snapshot that the sequence starts from now.
+        let ns = before_ns.unwrap_or_else(|| book.sequence.last_ns().max(start_ns));
         book.sequence.start_at(&mut self.out.batch, start_ns, Some(book.uuid), Gap::Loss);
         self.out.packet();
         book.told += events;
