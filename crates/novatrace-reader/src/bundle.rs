@@ -1,6 +1,6 @@
 //! Compressed bundles of packets. Belongs here: unpacking one, within limits. Does not: the packets in it.
 
-use std::io::{self, Read};
+use std::io::Read;
 
 use crate::packet::{COMPRESSED_PACKETS, ZSTD_COMPRESSED_PACKETS};
 use crate::wire::{Fields, Wire};
@@ -123,6 +123,5 @@ impl Unpacked {
 }
 
 fn is_at_end(from: &mut impl Read) -> bool {
-    matches!(from.read(&mut [0]), Ok(0))
-        || matches!(from.read(&mut [0]), Err(error) if error.kind() != io::ErrorKind::Interrupted)
+    from.read_exact(&mut [0]).is_err()
 }

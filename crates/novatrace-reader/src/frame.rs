@@ -7,6 +7,7 @@
 use std::io;
 
 use crate::input::{Content, End};
+use crate::packet::{COMPRESSED_PACKETS, ZSTD_COMPRESSED_PACKETS};
 use crate::wire::{Fields, varint};
 
 /// Packets are handed on in chunks of about so many bytes: with what is made of them, they stay in a core's cache.
@@ -15,7 +16,14 @@ const CHUNK: usize = 64 << 10;
 pub(crate) const MAX_PACKET: usize = 64 << 20;
 const PACKET_TAG: u8 = 0x0A;
 /// `TracePacket.compressed_packets` and `.zstd_compressed_packets`, as fields begin.
-pub(crate) const BUNDLE_TAGS: [[u8; 2]; 2] = [[0x92, 0x03], [0xAA, 0x08]];
+const BUNDLE_TAGS: [[u8; 2]; 2] = [long_tag(COMPRESSED_PACKETS), long_tag(ZSTD_COMPRESSED_PACKETS)];
+
+/// The tag, of two bytes, of a field that has a length.
+const fn long_tag(field: u32) -> [u8; 2] {
+    let tag = field << 3 | 2;
+    assert!(tag >= 0x80 && tag < 0x4000);
+    [(tag & 0x7F) as u8 | 0x80, (tag >> 7) as u8]
+}
 
 /// A part of the stream.
 #[derive(Debug)]

@@ -22,6 +22,36 @@ pub(crate) enum Payload {
     Other(u32),
 }
 
+impl Payload {
+    /// The payload of that field; `None` if the field is none.
+    pub(crate) fn of(number: u32) -> Option<Self> {
+        Some(match number {
+            packet::TRACK_EVENT => Self::TrackEvent,
+            packet::TRACK_DESCRIPTOR => Self::TrackDescriptor,
+            packet::CLOCK_SNAPSHOT => Self::ClockSnapshot,
+            packet::TRACE_UUID => Self::TraceUuid,
+            packet::TRACE_ATTRIBUTES => Self::TraceAttributes,
+            COMPRESSED_PACKETS | ZSTD_COMPRESSED_PACKETS => Self::Bundle,
+            _ if is_payload(number) => Self::Other(number),
+            _ => return None,
+        })
+    }
+
+    /// Its field; 0 for none.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::TrackEvent => packet::TRACK_EVENT,
+            Self::TrackDescriptor => packet::TRACK_DESCRIPTOR,
+            Self::ClockSnapshot => packet::CLOCK_SNAPSHOT,
+            Self::TraceUuid => packet::TRACE_UUID,
+            Self::TraceAttributes => packet::TRACE_ATTRIBUTES,
+            Self::Bundle => COMPRESSED_PACKETS,
+            Self::Other(number) => number,
+        }
+    }
+}
+
 /// What a packet has, as bits.
 pub(crate) mod has {
     pub(crate) const TIMESTAMP: u32 = 1 << 0;
@@ -187,23 +217,12 @@ impl Packed {
 
     #[inline(never)]
     fn push_whole(&mut self, parsed: &Parsed) {
-        let (kind, number) = match parsed.kind {
-            Payload::None => (0, 0),
-            Payload::TrackEvent => (1, 0),
-            Payload::TrackDescriptor => (2, 0),
-            Payload::ClockSnapshot => (3, 0),
-            Payload::TraceUuid => (4, 0),
-            Payload::TraceAttributes => (5, 0),
-            Payload::Bundle => (6, 0),
-            Payload::Other(number) => (7, number),
-        };
         let two = |(one, other): (u32, u32)| [one, other];
         let narrow = [
             parsed.has | IS_WHOLE,
             parsed.start,
             parsed.len,
-            kind,
-            number,
+            parsed.kind.number(),
             parsed.sequence,
             parsed.clock,
             parsed.dropped,
@@ -250,21 +269,11 @@ impl Packed {
 
     #[inline(never)]
     fn take_whole(words: &mut &[u32], parsed: &mut Parsed) -> Option<()> {
-        let (&[first, start, len, kind, number, sequence, clock, dropped, event_type], rest) =
+        let (&[first, start, len, kind, sequence, clock, dropped, event_type], rest) =
             words.split_first_chunk()?;
         let (places, rest) = rest.split_first_chunk::<6>()?;
         let (wide, rest) = rest.split_first_chunk::<10>()?;
         *words = rest;
-        let kind = match kind {
-            0 => Payload::None,
-            1 => Payload::TrackEvent,
-            2 => Payload::TrackDescriptor,
-            3 => Payload::ClockSnapshot,
-            4 => Payload::TraceUuid,
-            5 => Payload::TraceAttributes,
-            6 => Payload::Bundle,
-            _ => Payload::Other(number),
-        };
         let wide = |at: usize| whole([wide[2 * at], wide[2 * at + 1]]);
         *parsed = Parsed {
             start,
@@ -273,7 +282,7 @@ impl Packed {
             interned: (places[2], places[3]),
             defaults: (places[4], places[5]),
             has: first & !IS_WHOLE,
-            kind,
+            kind: Payload::of(kind).unwrap_or(Payload::None),
             sequence,
             clock,
             timestamp: wide(0),
@@ -423,16 +432,7 @@ impl Parsed {
     }
 
     fn other_payload(&mut self, bytes: &[u8], number: u32, value: Wire<'_>) {
-        let kind = match number {
-            packet::TRACK_DESCRIPTOR => Payload::TrackDescriptor,
-            packet::CLOCK_SNAPSHOT => Payload::ClockSnapshot,
-            packet::TRACE_UUID => Payload::TraceUuid,
-            packet::TRACE_ATTRIBUTES => Payload::TraceAttributes,
-            COMPRESSED_PACKETS | ZSTD_COMPRESSED_PACKETS => Payload::Bundle,
-            _ if is_payload(number) => Payload::Other(number),
-            _ => return,
-        };
-        if let Wire::Bytes(payload) = value {
+        if let (Some(kind), Wire::Bytes(payload)) = (Payload::of(number), value) {
             self.put_payload(kind, range(bytes, payload));
         }
     }
@@ -546,34 +546,28 @@ impl Parsed {
 /// How many packets a part of a chunk has at most.
 const PART: usize = 1 << 10;
 
-/// Takes packets apart, which follow one another in `bytes`, and hands them on in parts. Returns where they end:
-/// before the end of the bytes, if something there is no packet.
+/// Takes packets apart, which follow one another in `bytes`, and hands them on in parts, until `hand_on` says that
+/// no more are wanted: returns whether they are. What is no packet ends them.
 pub(crate) fn parse(
     bytes: &Arc<Vec<u8>>,
     offset: u64,
     is_bundle: bool,
     hand_on: &mut dyn FnMut(Packets) -> bool,
-) -> usize {
+) -> bool {
     let mut packed = Packed::with_capacity(PART.min(bytes.len() / 8 + 1));
     let mut parsed = Parsed::NOTHING;
-    let mut fields = Fields::of(bytes);
-    let mut end = 0;
-    while let Some((number, value)) = fields.next() {
-        let (1, Wire::Bytes(content)) = (number, value) else { break };
+    for field in Fields::of(bytes) {
+        let (1, Wire::Bytes(content)) = field else { break };
         parsed.fill(bytes, content);
         packed.push(&parsed);
-        end = fields.position();
         if packed.packets == PART {
             let packed = std::mem::replace(&mut packed, Packed::with_capacity(PART));
             if !hand_on(Packets { bytes: Arc::clone(bytes), packed, offset, is_bundle }) {
-                return end;
+                return false;
             }
         }
     }
-    if packed.packets > 0 {
-        hand_on(Packets { bytes: Arc::clone(bytes), packed, offset, is_bundle });
-    }
-    end
+    packed.packets == 0 || hand_on(Packets { bytes: Arc::clone(bytes), packed, offset, is_bundle })
 }
 
 #[cfg(test)]

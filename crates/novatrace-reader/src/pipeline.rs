@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::bundle::{self, Unpacked};
-use crate::frame::{ChunkKind, Damage, Framer};
+use crate::frame::{Chunk, ChunkKind, Damage, Framer};
 use crate::packet::{self, Packets};
-use crate::wire::Fields;
+use crate::wire::{Fields, Wire};
 
 /// What the caller is given, in order of the file.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(crate) enum Part {
 #[derive(Debug)]
 pub(crate) struct Bundle {
     pub(crate) offset: u64,
-    /// Bytes of the packet, and of what was unpacked.
+    /// Bytes of the packet.
     pub(crate) len: u64,
     pub(crate) unpacked: Unpacked,
     /// Bytes at its end that are no packets.
@@ -44,7 +44,7 @@ pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, 7)
 }
 
-/// Hands all parts to `with`, in order, until that says that it has enough. Returns how many bytes were read.
+/// Hands all parts to `with`, in order, until that says that it has enough.
 pub(crate) fn run(
     framer: Framer,
     threads: usize,
@@ -148,36 +148,24 @@ impl Turns {
 }
 
 /// The parts of a chunk. Returns whether more are wanted.
-fn take_apart(chunk: crate::frame::Chunk, hand_on: &mut dyn FnMut(Part) -> bool) -> bool {
-    let len = chunk.bytes.len() as u64;
-    let mut is_wanted = true;
+fn take_apart(chunk: Chunk, hand_on: &mut dyn FnMut(Part) -> bool) -> bool {
+    let (offset, len) = (chunk.offset, chunk.bytes.len() as u64);
     match chunk.kind {
-        ChunkKind::Damage(damage) => hand_on(Part::Damage { offset: chunk.offset, len, damage }),
+        ChunkKind::Damage(damage) => hand_on(Part::Damage { offset, len, damage }),
         ChunkKind::Packets => {
-            packet::parse(&Arc::new(chunk.bytes), chunk.offset, false, &mut |packets| {
-                is_wanted = hand_on(Part::Packets(packets));
-                is_wanted
-            });
-            is_wanted
+            let bytes = Arc::new(chunk.bytes);
+            packet::parse(&bytes, offset, false, &mut |packets| hand_on(Part::Packets(packets)))
         }
         ChunkKind::Bundle => {
             let content = Fields::of(&chunk.bytes).next().and_then(|(_, value)| value.bytes());
             let Some(mut unpacked) = content.and_then(bundle::unpack) else { return true };
             let bytes = Arc::new(std::mem::take(&mut unpacked.bytes));
-            let mut rest = 0;
-            // Before its packets, what is known of it before they are taken apart.
-            let whole = whole_packets(&bytes);
-            if whole < bytes.len() {
-                rest = bytes.len() - whole;
-            }
-            if !hand_on(Part::Bundle(Bundle { offset: chunk.offset, len, unpacked, rest })) {
-                return false;
-            }
-            packet::parse(&bytes, chunk.offset, true, &mut |packets| {
-                is_wanted = hand_on(Part::Packets(packets));
-                is_wanted
-            });
-            is_wanted
+            // Told before its packets, though only they show it.
+            let rest = bytes.len() - whole_packets(&bytes);
+            hand_on(Part::Bundle(Bundle { offset, len, unpacked, rest }))
+                && packet::parse(&bytes, offset, true, &mut |packets| {
+                    hand_on(Part::Packets(packets))
+                })
         }
     }
 }
@@ -185,7 +173,7 @@ fn take_apart(chunk: crate::frame::Chunk, hand_on: &mut dyn FnMut(Part) -> bool)
 fn whole_packets(bytes: &[u8]) -> usize {
     let mut fields = Fields::of(bytes);
     let mut end = 0;
-    while let Some((1, crate::wire::Wire::Bytes(_))) = fields.next() {
+    while let Some((1, Wire::Bytes(_))) = fields.next() {
         end = fields.position();
     }
     end

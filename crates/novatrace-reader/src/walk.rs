@@ -14,6 +14,7 @@ use crate::Error;
 use crate::clock::{self, Clock, Clocks, Refused};
 use crate::frame::{Damage, Framer};
 use crate::input::{Packing, Source};
+use crate::names;
 use crate::packet::{Packets, Parsed, Payload, has};
 use crate::pipeline::{self, Bundle, Part};
 use crate::rules::Rule;
@@ -1025,16 +1026,11 @@ pub(crate) fn slice(bytes: &[u8], (start, len): (u32, u32)) -> &[u8] {
 }
 
 pub(crate) fn payload_name(kind: Payload) -> String {
-    match kind {
-        Payload::None => "nothing".to_owned(),
-        Payload::TrackEvent => "track_event".to_owned(),
-        Payload::TrackDescriptor => "track_descriptor".to_owned(),
-        Payload::ClockSnapshot => "clock_snapshot".to_owned(),
-        Payload::TraceUuid => "trace_uuid".to_owned(),
-        Payload::TraceAttributes => "trace_attributes".to_owned(),
-        Payload::Bundle => "compressed_packets".to_owned(),
-        Payload::Other(number) => crate::names::packet_field(number)
-            .map_or_else(|| format!("field {number}"), str::to_owned),
+    match kind.number() {
+        0 => "nothing".to_owned(),
+        number => {
+            names::packet_field(number).map_or_else(|| format!("field {number}"), str::to_owned)
+        }
     }
 }
 
