@@ -6,22 +6,19 @@ use std::path::PathBuf;
 
 use foldhash::{HashMap, HashMapExt};
 
-use novatrace_core::schema::track_event as event;
-
 use crate::Error;
 use crate::args::{self, Oddity, Take, Value};
 use crate::bundle::{BundleFault, Codec};
 use crate::frame::Damage;
 use crate::input::Source;
-use crate::packet::Parsed;
 use crate::pipeline::{self, Bundle};
 use crate::rules::{Rule, Severity};
 use crate::text::TextId;
 use crate::timeline::{Ended, Open, Stack};
 use crate::track::{Astray, Descriptor, TrackId, TrackKind};
 use crate::tracks_in_order::{InOrder, TracksInOrder};
-use crate::walk::{Event, EventKind, Lean, Place, State, Visit, Whereabouts, walk};
-use crate::wire::{Fields, Wire};
+use crate::walk::{Event, EventKind, FlowPart, Lean, Place, State, Visit, Whereabouts, walk};
+use crate::wire::Fields;
 
 /// What is wrong with a trace.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -294,21 +291,11 @@ impl Checker {
         let at = Whereabouts { sequence: Some(sequence.id), ..Whereabouts::from(event) };
         let mut oddities = Oddities { found: &mut self.found, at, state };
         args::walk(payload, sequence, &state.texts, &mut self.key, &mut oddities);
-        for (number, value) in Fields::of(payload) {
-            let (id, is_end) = match (number, value) {
-                (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => (id, false),
-                (event::TERMINATING_FLOW_IDS, Wire::Fixed64(id)) | (42, Wire::Varint(id)) => {
-                    (id, true)
-                }
-                (21, _) => {
-                    if state.tracks.owner(event.track).1.is_none() {
-                        self.found
-                            .add(Rule::LogElsewhere, at, 1, state, |_| "a log message".to_owned());
-                    }
-                    continue;
-                }
-                _ => continue,
-            };
+        for field in Fields::of(payload) {
+            if field.0 == 21 && state.tracks.owner(event.track).1.is_none() {
+                self.found.add(Rule::LogElsewhere, at, 1, state, |_| "a log message".to_owned());
+            }
+            let Some(FlowPart { id, is_end }) = FlowPart::of(field) else { continue };
             if matches!(event.kind, EventKind::Counter(_)) {
                 self.found.add(Rule::FlowOnCounter, at, 1, state, |_| format!("flow {id}"));
                 continue;
@@ -327,8 +314,6 @@ impl Checker {
 }
 
 impl Visit for Checker {
-    fn packet(&mut self, _: Place, _: &Parsed, _: &[u8], _: &State) {}
-
     #[inline(always)]
     fn event(&mut self, event: &Event<'_>, state: &State) {
         self.events += 1;

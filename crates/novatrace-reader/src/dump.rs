@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::str::FromStr;
 
-use novatrace_core::schema::{interned_data, track_event as event};
+use novatrace_core::schema::interned_data;
 
 use crate::Error;
 use crate::args::{self, Take, Value};
@@ -14,7 +14,7 @@ use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
 use crate::text::TextId;
 use crate::track::{Descriptor, TrackId};
-use crate::walk::{Event, EventKind, Place, State, Visit, payload_name, slice, walk};
+use crate::walk::{Event, EventKind, FlowPart, Place, State, Visit, payload_name, slice, walk};
 use crate::wire::{Fields, Wire};
 
 /// Kinds of packets, to choose among.
@@ -288,15 +288,9 @@ impl<W: Write> Visit for Print<W> {
             if arguments.has_any {
                 self.line.push('}');
             }
-            for (number, value) in Fields::of(payload) {
-                let what = match number {
-                    event::FLOW_IDS => "flow",
-                    event::TERMINATING_FLOW_IDS => "ends flow",
-                    _ => continue,
-                };
-                if let Wire::Fixed64(id) = value {
-                    let _ = write!(self.line, " {what} {id}");
-                }
+            for FlowPart { id, is_end } in Fields::of(payload).filter_map(FlowPart::of) {
+                let what = if is_end { "ends flow" } else { "flow" };
+                let _ = write!(self.line, " {what} {id}");
             }
         }
         self.end();

@@ -12,12 +12,11 @@ use crate::input::{Packing, Source};
 use crate::model::unit;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
-use crate::rules::Rule;
 use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
 use crate::tracks_in_order::{InOrder, TracksInOrder};
-use crate::walk::{Event, EventKind, Lean, Place, State, Visit, Whereabouts, payload_name, walk};
+use crate::walk::{Event, EventKind, Lean, Place, State, Visit, payload_name, walk};
 
 /// What a trace is.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -232,8 +231,6 @@ impl Visit for Counting {
             self.damaged += len;
         }
     }
-
-    fn fault(&mut self, _: Rule, _: Whereabouts, _: &State, _: impl FnOnce(&State) -> String) {}
 }
 
 #[derive(Debug, Clone, Copy, Default)]

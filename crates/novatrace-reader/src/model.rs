@@ -6,14 +6,12 @@ use foldhash::{HashMap, HashMapExt};
 use crate::Error;
 use crate::args::{self, Take, Value};
 use crate::input::{Packing, Source};
-use crate::packet::Parsed;
 use crate::pipeline;
 use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
-use crate::walk::{Event, EventKind, Place, State, Visit, walk};
-use crate::wire::{Fields, Wire};
-use novatrace_core::schema::track_event as event;
+use crate::walk::{Event, EventKind, FlowPart, State, Visit, walk};
+use crate::wire::Fields;
 
 /// Arguments by name: a debug annotation under its own, `m`, and below it `m.key` or `m[0]`; a source location
 /// under `source.file_name` and the like. In order, the last of those with one name.
@@ -126,13 +124,6 @@ impl Trace {
     }
 }
 
-/// Flows of an event.
-#[derive(Debug, Clone, Copy)]
-struct FlowPart {
-    id: u64,
-    is_end: bool,
-}
-
 #[derive(Debug)]
 struct Kept {
     ts: i64,
@@ -168,8 +159,6 @@ fn put(args: &mut Args, key: &str, value: Value) {
 }
 
 impl Visit for Collect {
-    fn packet(&mut self, _: Place, _: &Parsed, _: &[u8], _: &State) {}
-
     fn event(&mut self, event: &Event<'_>, state: &State) {
         let sequence = &state.sequences[event.sequence as usize];
         let (mut arguments, mut flows) = (vec![], vec![]);
@@ -181,18 +170,7 @@ impl Visit for Collect {
                 &mut self.key,
                 &mut Arguments(&mut arguments),
             );
-            for (number, value) in Fields::of(payload) {
-                match (number, value) {
-                    // 36 and 42 are the same, of old.
-                    (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => {
-                        flows.push(FlowPart { id, is_end: false });
-                    }
-                    (event::TERMINATING_FLOW_IDS, Wire::Fixed64(id)) | (42, Wire::Varint(id)) => {
-                        flows.push(FlowPart { id, is_end: true });
-                    }
-                    _ => {}
-                }
-            }
+            flows.extend(Fields::of(payload).filter_map(FlowPart::of));
         }
         self.events.push(Kept {
             ts: event.ts,
@@ -224,8 +202,6 @@ impl Collect {
                 name: state.tracks.process_names.get(&pid).map(|name| said(*name)),
             })
             .collect();
-        let index: HashMap<u64, usize> =
-            state.tracks.all.iter().enumerate().map(|(at, track)| (track.about.uuid, at)).collect();
         trace.tracks = (0..state.tracks.all.len())
             .map(|id| {
                 let about = &state.tracks.get(id as TrackId).about;
@@ -235,7 +211,10 @@ impl Collect {
                     path: state.tracks.path(id as TrackId, &state.texts),
                     kind: about.kind,
                     unit: unit(about.unit, about.unit_name.map(said)),
-                    parent: about.parent.and_then(|uuid| index.get(&uuid)).copied(),
+                    parent: about
+                        .parent
+                        .and_then(|uuid| state.tracks.find_id(uuid))
+                        .map(|id| id as usize),
                 }
             })
             .collect();

@@ -15,7 +15,7 @@ use crate::frame::Damage;
 use crate::input::Source;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
-use crate::walk::{Place, State, Visit, walk};
+use crate::walk::{Place, State, Visit, slice, walk};
 use crate::wire::put_varint;
 
 /// What became of a damaged trace.
@@ -104,10 +104,8 @@ impl Copy {
         if !parsed.has(has::TIMESTAMP) || !self.doubtful.contains(&parsed.sequence) {
             return false;
         }
-        let sequence = state.sequences.iter().find(|sequence| sequence.id == parsed.sequence);
-        let Some(sequence) = sequence else { return false };
-        let id =
-            if parsed.has(has::CLOCK) { parsed.clock } else { sequence.default_clock.unwrap_or(0) };
+        let Some(sequence) = state.find_sequence(parsed.sequence) else { return false };
+        let id = sequence.clock_of(parsed);
         clock::is_of_sequence(id)
             && sequence.clocks.iter().any(|clock| clock.id == id && clock.is_incremental)
     }
@@ -115,7 +113,7 @@ impl Copy {
 
 impl Visit for Copy {
     fn packet(&mut self, _: Place, parsed: &Parsed, bytes: &[u8], state: &State) {
-        let content = &bytes[parsed.start as usize..(parsed.start + parsed.len) as usize];
+        let content = slice(bytes, (parsed.start, parsed.len));
         if parsed.has(has::MALFORMED) {
             self.done.malformed += 1;
             return self.gap(state);

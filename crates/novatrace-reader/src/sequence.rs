@@ -3,6 +3,8 @@
 use foldhash::{HashMap, HashMapExt};
 
 use crate::clock::Shift;
+use crate::packet::{Parsed, has};
+use crate::rules::Rule;
 use crate::text::{Interned, TextId};
 
 /// `SourceLocation`.
@@ -95,6 +97,17 @@ impl Sequence {
             last_track: None,
             sums: HashMap::new(),
         }
+    }
+
+    /// What it is when something needs its state, and that is not valid.
+    pub(crate) fn why_invalid(&self) -> Rule {
+        if self.is_started { Rule::SkippedAfterLoss } else { Rule::SequenceNotStarted }
+    }
+
+    /// The clock that a packet's time is on; 0 for the trace's own.
+    #[inline(always)]
+    pub(crate) fn clock_of(&self, parsed: &Parsed) -> u32 {
+        if parsed.has(has::CLOCK) { parsed.clock } else { self.default_clock.unwrap_or(0) }
     }
 
     /// Forgets all but its clocks, which go on.

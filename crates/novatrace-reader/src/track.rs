@@ -185,8 +185,12 @@ impl Tracks {
         })
     }
 
+    pub(crate) fn find_id(&self, uuid: u64) -> Option<TrackId> {
+        self.ids.get(&uuid).copied()
+    }
+
     pub(crate) fn find(&self, uuid: u64) -> Option<&Track> {
-        self.ids.get(&uuid).map(|id| &self.all[*id as usize])
+        self.find_id(uuid).map(|id| self.get(id))
     }
 
     pub(crate) fn get(&self, id: TrackId) -> &Track {

@@ -1,6 +1,7 @@
 //! One way through a trace: packets in order, with all that came before them. Belongs here: which events there are, when and on
 //! which track. Does not: how they nest, which is known only in order of time (`timeline.rs`).
 
+use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
 use foldhash::{HashMap, HashMapExt};
@@ -105,7 +106,7 @@ impl From<&Event<'_>> for Whereabouts {
 
 /// What goes along.
 pub(crate) trait Visit {
-    /// A packet, before what is in it; `ts` if it has a time.
+    /// A packet, before what is in it.
     fn packet(&mut self, _: Place, _: &Parsed, _: &[u8], _: &State) {}
     /// An event.
     fn event(&mut self, _: &Event<'_>, _: &State) {}
@@ -161,6 +162,11 @@ impl State {
             defined_late: HashMap::new(),
             has_extensions: false,
         }
+    }
+
+    /// The sequence of that number, if there is one.
+    pub(crate) fn find_sequence(&self, id: u32) -> Option<&Sequence> {
+        self.by_id.get(&id).map(|index| &self.sequences[*index as usize])
     }
 
     #[inline(always)]
@@ -255,8 +261,7 @@ impl<V: Visit> Walk<'_, V> {
         }
         if parsed.has(has::NEEDS_STATE) && !self.state.sequences[index as usize].is_valid {
             let id = parsed.sequence;
-            let is_started = self.state.sequences[index as usize].is_started;
-            let rule = if is_started { Rule::SkippedAfterLoss } else { Rule::SequenceNotStarted };
+            let rule = self.state.sequences[index as usize].why_invalid();
             return self.fault(rule, Whereabouts { sequence: Some(id), ..place.into() }, |_| {
                 format!(
                     "sequence {id}: the packet needs the sequence's state, which is not valid here"
@@ -313,9 +318,7 @@ impl<V: Visit> Walk<'_, V> {
         }
         if parsed.has(has::INTERNED) {
             if id == 0 || !self.state.sequences[index as usize].is_valid {
-                let is_started = self.state.sequences[index as usize].is_started;
-                let rule =
-                    if is_started { Rule::SkippedAfterLoss } else { Rule::SequenceNotStarted };
+                let rule = self.state.sequences[index as usize].why_invalid();
                 self.fault(rule, at, |_| {
                     format!("sequence {id}: its interned data is skipped, since its state is not valid here")
                 });
@@ -446,8 +449,7 @@ impl<V: Visit> Walk<'_, V> {
     #[inline(always)]
     fn time(&mut self, place: Place, index: u32, parsed: &Parsed) -> Option<i64> {
         let sequence = &mut self.state.sequences[index as usize];
-        let id =
-            if parsed.has(has::CLOCK) { parsed.clock } else { sequence.default_clock.unwrap_or(0) };
+        let id = sequence.clock_of(parsed);
         let raw = parsed.timestamp.cast_signed();
         let mut time = raw;
         if id == 0 {
@@ -568,14 +570,11 @@ impl<V: Visit> Walk<'_, V> {
                         });
                     }
                     let clock = Clock::new(id, parsed.sequence);
-                    match self.state.units.insert(clock, (unit, is_incremental)) {
-                        Some(before) if before != (unit, is_incremental) => {
-                            self.state.units.insert(clock, before);
-                            return self.fault(Rule::BadSnapshot, at, |_| {
+                    let kind = (unit, is_incremental);
+                    if *self.state.units.entry(clock).or_insert(kind) != kind {
+                        return self.fault(Rule::BadSnapshot, at, |_| {
                                 format!("clock {id} has another unit, or is incremental no longer, or suddenly")
-                            });
-                        }
-                        _ => {}
+                        });
                     }
                     let ns = time.saturating_mul(unit);
                     readings.push((clock, ns));
@@ -774,52 +773,45 @@ impl<V: Visit> Walk<'_, V> {
         if !has_category {
             self.note_unknown(index, Table::Category, parsed.category, at);
         }
-        let kind = match (parsed.event_type, parsed.has(has::TYPE)) {
-            (1, _) => EventKind::Begin,
-            (2, _) => EventKind::End,
-            (3, _) => EventKind::Instant,
-            (4, _) => match self.counter_value(track, index, at, parsed) {
+        let kind = match parsed.event_type {
+            1 => EventKind::Begin,
+            2 => EventKind::End,
+            3 => EventKind::Instant,
+            4 => match self.counter_value(track, index, at, parsed) {
                 Some(value) => EventKind::Counter(value),
                 None => return,
             },
             // A state, or what is found not to be an event.
-            (_, _) => EventKind::State,
+            _ => EventKind::State,
         };
         let lean = Lean { ts, place, sequence: index, kind, name, category };
         let mut event = Event { lean, track, late_name, more: None };
         if parsed.has(has::MORE) || !has_category || !(1..=5).contains(&parsed.event_type) {
             let payload = slice(bytes, parsed.payload);
-            if !self.more(&mut event, parsed, payload) {
-                return;
-            }
+            let Some(has_extra) = self.more(&mut event, parsed, payload) else { return };
             event.more = Some(payload);
             self.visit.event(&event, &self.state);
-            return self.extra_counters(&event, at, payload);
+            if has_extra {
+                self.extra_counters(&event, at, payload);
+            }
+            return;
         }
         self.visit.event(&event, &self.state);
     }
 
     /// What is seldom in an event: names and categories spelled out, several categories, legacy phases. Returns
-    /// whether it is an event after all.
+    /// whether counters' values ride on it; `None` if it is no event after all.
     #[inline(never)]
-    fn more(&mut self, event: &mut Event<'_>, parsed: &Parsed, payload: &[u8]) -> bool {
+    fn more(&mut self, event: &mut Event<'_>, parsed: &Parsed, payload: &[u8]) -> Option<bool> {
         let at = Whereabouts { sequence: Some(parsed.sequence), ..Whereabouts::from(&*event) };
-        let mut categories: Vec<String> = vec![];
-        let (mut inline_name, mut legacy, mut has_category) = (None, None, false);
+        let (mut inline_name, mut legacy) = (None, None);
+        let (mut categories, mut has_extra) = (0, false);
         for (number, value) in Fields::of(payload) {
             match (number, value) {
-                (event::CATEGORY_IIDS, Wire::Varint(iid)) => {
-                    has_category = true;
-                    let sequence = &self.state.sequences[event.sequence as usize];
-                    let known = sequence.categories.get(iid);
-                    categories.push(match known {
-                        Some(text) => self.state.texts.get(text).to_owned(),
-                        None => format!("unknown({iid})"),
-                    });
+                (event::CATEGORY_IIDS, Wire::Varint(_)) | (event::CATEGORIES, Wire::Bytes(_)) => {
+                    categories += 1;
                 }
-                (event::CATEGORIES, Wire::Bytes(text)) => {
-                    categories.push(String::from_utf8_lossy(text).into_owned());
-                }
+                (12, Wire::Varint(_)) | (46, Wire::Fixed64(_)) => has_extra = true,
                 (event::NAME, Wire::Bytes(text)) => inline_name = Some(text),
                 (6, Wire::Bytes(bytes)) => legacy = Some(bytes),
                 (
@@ -837,10 +829,9 @@ impl<V: Visit> Walk<'_, V> {
                 _ => {}
             }
         }
-        if !categories.is_empty()
-            && (categories.len() > 1 || !has_category || event.category.is_none())
-        {
-            event.category = Some(self.state.texts.id_of(categories.join(",").as_bytes()));
+        // The usual one is known already.
+        if categories > 1 || categories == 1 && event.category.is_none() {
+            event.category = Some(self.categories(event.sequence, payload));
         }
         if let Some(text) = inline_name {
             if parsed.has(has::NAME) {
@@ -852,16 +843,33 @@ impl<V: Visit> Walk<'_, V> {
             }
         }
         if let Some(legacy) = legacy {
-            return self.legacy(event, at, legacy);
+            return self.legacy(event, at, legacy).then_some(has_extra);
         }
         if !parsed.has(has::TYPE) || !(1..=5).contains(&parsed.event_type) {
             let kind = parsed.event_type;
             self.fault(Rule::NoType, at, |_| {
                 if kind == 0 { "none".to_owned() } else { format!("type {kind}") }
             });
-            return false;
+            return None;
         }
-        true
+        Some(has_extra)
+    }
+
+    /// All categories of an event, joined.
+    #[cold]
+    fn categories(&mut self, sequence: u32, payload: &[u8]) -> TextId {
+        let known = &self.state.sequences[sequence as usize].categories;
+        let category = |field| match field {
+            (event::CATEGORY_IIDS, Wire::Varint(iid)) => Some(match known.get(iid) {
+                Some(text) => Cow::Borrowed(self.state.texts.get(text)),
+                None => format!("unknown({iid})").into(),
+            }),
+            (event::CATEGORIES, Wire::Bytes(text)) => Some(String::from_utf8_lossy(text)),
+            _ => None,
+        };
+        let categories: Vec<Cow<'_, str>> = Fields::of(payload).filter_map(category).collect();
+        let joined = categories.join(",");
+        self.state.texts.id_of(joined.as_bytes())
     }
 
     /// A legacy event's phase. Those of async and flow events are not read.
@@ -1003,6 +1011,30 @@ impl<V: Visit> Walk<'_, V> {
                 let table = table.name();
                 format!("sequence {id} uses {iid} of {table} {count} times, and never defines it")
             });
+        }
+    }
+}
+
+/// A flow that an event is in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FlowPart {
+    pub(crate) id: u64,
+    /// It ends there.
+    pub(crate) is_end: bool,
+}
+
+impl FlowPart {
+    /// If the field of a `TrackEvent` is one; 36 and 42 are of old.
+    #[inline]
+    pub(crate) fn of(field: (u32, Wire<'_>)) -> Option<Self> {
+        match field {
+            (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => {
+                Some(Self { id, is_end: false })
+            }
+            (event::TERMINATING_FLOW_IDS, Wire::Fixed64(id)) | (42, Wire::Varint(id)) => {
+                Some(Self { id, is_end: true })
+            }
+            _ => None,
         }
     }
 }
