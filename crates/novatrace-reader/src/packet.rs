@@ -32,6 +32,7 @@ impl Payload {
             packet::TRACE_UUID => Self::TraceUuid,
             packet::TRACE_ATTRIBUTES => Self::TraceAttributes,
             COMPRESSED_PACKETS | ZSTD_COMPRESSED_PACKETS => Self::Bundle,
+            0 => return None,
             _ if is_payload(number) => Self::Other(number),
             _ => return None,
         })
@@ -608,7 +609,8 @@ mod tests {
             ..more
         };
         let other = Parsed { kind: Payload::Other(69), has: has::CLEARED, ..odd };
-        let all = [plain, event, more, odd, other, plain];
+        let state = Parsed { has: has::CLEARED, ..plain };
+        let all = [plain, event, more, odd, other, state, plain];
         let mut packed = Packed::default();
         for parsed in &all {
             packed.push(parsed);
