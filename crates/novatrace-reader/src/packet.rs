@@ -457,6 +457,7 @@ impl Parsed {
                 has::TYPE | has::TRACK | has::NAME | has::CATEGORY | has::INT | has::DOUBLE;
             let of_event = event_bits | has::MORE | has::EXTENSION;
             (seen, self.has) = (seen & !of_event, self.has & !of_event);
+            self.event_type = 0;
         }
         self.put_payload(Payload::TrackEvent, (start as u32, (end - start) as u32));
         let mut at = start;
@@ -574,6 +575,18 @@ pub(crate) fn parse(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_two_events_the_last_one_counts_with_what_it_has_not() {
+        // A begin with a name, then an event that says only its track.
+        let content = [0x5A, 4, 0x48, 1, 0x50, 7, 0x5A, 2, 0x58, 9];
+        let mut parsed = Parsed::NOTHING;
+        parsed.fill(&content, &content);
+        assert!(
+            parsed.has(has::TWO_PAYLOADS | has::TRACK) && parsed.has & (has::TYPE | has::NAME) == 0
+        );
+        assert_eq!((parsed.event_type, parsed.track), (0, 9));
+    }
 
     #[test]
     fn packets_are_packed_without_loss() {
