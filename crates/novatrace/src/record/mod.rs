@@ -105,6 +105,12 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    /// Whether such a record of a live thread is of a row: its time is where the generator's records have it.
+    #[inline(always)]
+    pub(crate) const fn is_of_row(self) -> bool {
+        matches!(self, Self::Begin | Self::End | Self::Instant | Self::Slice)
+    }
+
     pub(crate) const fn of(word: u64) -> Option<Self> {
         Some(match word & 0xFF {
             1 => Self::Skip,

@@ -349,10 +349,7 @@ impl Worker<'_> {
         if book.to_tell != 0 && !matches!(Kind::of(head), Some(Kind::Lost)) {
             let events = std::mem::take(&mut book.to_tell);
             // A record of a row has its time elsewhere.
-            let is_of_row = matches!(
-                Kind::of(head),
-                Some(Kind::Begin | Kind::End | Kind::Instant | Kind::Slice)
-            );
+            let is_of_row = Kind::of(head).is_some_and(Kind::is_of_row);
             let ticks = if is_of_row { record.get(2).copied().unwrap_or(ticks) } else { ticks };
             self.lost(book, events, Some(live.timeline.ns(ticks)));
         }
@@ -485,7 +482,7 @@ impl Worker<'_> {
                 let bits = record.get(2).copied().unwrap_or_default();
                 self.live_sample(book, number, kind, bits, ns);
             }
-            Kind::Begin | Kind::End | Kind::Instant | Kind::Slice => self.row_record(record),
+            kind if kind.is_of_row() => self.row_record(record),
             _ => {}
         }
     }
