@@ -1,14 +1,15 @@
 //! `novatrace demo`. NOT: the simulator, which is the `accelerator` package.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use accelerator::{Hardware, Model, Plan, Untraced, Workload, simulate, trace};
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use novatrace::TraceGenerator;
 
 use crate::args::Demo;
+use crate::progress;
 use crate::table::{self, Cost};
 
 pub(crate) fn run(demo: &Demo) -> Result<()> {
@@ -24,7 +25,12 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
         .with_context(|| format!("cannot write the trace to `{}`", demo.out.display()))?;
 
     let actions = plan.graph().actions.len() as u64;
-    let bar = progress_bar(3 * actions, demo.quiet);
+    let bar = if demo.quiet {
+        ProgressBar::hidden()
+    } else {
+        let template = "{msg:20} [{bar:40}] {human_pos} of {human_len} actions, {eta} left";
+        progress::bar(3 * actions, template)
+    };
     bar.set_message("simulating, untraced");
     let before = untraced(&plan, |ended| bar.set_position(ended));
 
@@ -63,18 +69,4 @@ fn untraced(plan: &Plan, progress: impl FnMut(u64)) -> Duration {
     let started = Instant::now();
     let Ok(_) = simulate(plan, &mut Untraced, progress);
     started.elapsed()
-}
-
-fn progress_bar(length: u64, quiet: bool) -> ProgressBar {
-    if quiet || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template(
-        "{msg:20} [{bar:40}] {human_pos} of {human_len} actions, {eta} left",
-    ) {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    bar.enable_steady_tick(Duration::from_millis(100));
-    bar
 }

@@ -13,15 +13,23 @@ const WORTH_TELLING: u64 = 64 << 20;
 /// bar only says how many.
 pub(crate) fn of(source: &Source, what: &'static str) -> ProgressBar {
     let length = source.file_len().unwrap_or(0);
-    if length < WORTH_TELLING || !io::stderr().is_terminal() {
+    if length < WORTH_TELLING {
+        return ProgressBar::hidden();
+    }
+    let bar = bar(length, "{msg:10} [{bar:40}] {bytes} of {total_bytes}, {bytes_per_sec}");
+    bar.set_message(what);
+    bar
+}
+
+/// Of so much work, as `indicatif`'s template says; hidden where nobody sees it.
+pub(crate) fn bar(length: u64, template: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(length);
-    let template = "{msg:10} [{bar:40}] {bytes} of {total_bytes}, {bytes_per_sec}";
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style.progress_chars("=> "));
     }
-    bar.set_message(what);
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
 }

@@ -2,14 +2,18 @@
 
 /// Bytes, with the unit that fits.
 pub(crate) fn bytes(bytes: f64) -> String {
-    let (mut value, mut unit) = (bytes, "B");
-    for larger in ["kB", "MB", "GB", "TB"] {
-        if value < 1000.0 {
+    scaled(bytes, "B", &["kB", "MB", "GB", "TB"])
+}
+
+/// As it is, or in a larger unit of a thousand and with two digits.
+fn scaled(mut value: f64, mut unit: &'static str, larger: &[&'static str]) -> String {
+    for &next in larger {
+        if value.abs() < 1000.0 {
             break;
         }
-        (value, unit) = (value / 1000.0, larger);
+        (value, unit) = (value / 1000.0, next);
     }
-    if unit == "B" { format!("{value} B") } else { format!("{value:.2} {unit}") }
+    if larger.contains(&unit) { format!("{value:.2} {unit}") } else { format!("{value} {unit}") }
 }
 
 /// Digits in groups of three.
@@ -42,18 +46,10 @@ pub(crate) fn time(ns: i64) -> String {
     }
 }
 
-/// The same, with four digits.
+/// The same, with two digits behind the point.
 pub(crate) fn about(ns: i64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "rounded anyway")]
-    let mut value = ns as f64;
-    let mut unit = "ns";
-    for larger in ["us", "ms", "s"] {
-        if value.abs() < 1000.0 {
-            break;
-        }
-        (value, unit) = (value / 1000.0, larger);
-    }
-    if unit == "ns" { format!("{value} ns") } else { format!("{value:.2} {unit}") }
+    scaled(ns as f64, "ns", &["us", "ms", "s"])
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read, rounded anyway")]
