@@ -200,6 +200,26 @@ def viztracer(results, folder):
     finished(results, "P3", COUNT, path, lambda: samples(lambda value: setattr(counter, "value", value)), save)
 
 
+def fill(annotation, value):
+    """Puts a value into a `DebugAnnotation` of perfetto's."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            entry = annotation.dict_entries.add()
+            entry.name = key
+            fill(entry, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            fill(annotation.array_values.add(), inner)
+    elif isinstance(value, bool):
+        annotation.bool_value = value
+    elif isinstance(value, int):
+        annotation.int_value = value
+    elif isinstance(value, float):
+        annotation.double_value = value
+    else:
+        annotation.string_value = value
+
+
 def perfetto(results, folder):
     from perfetto.protos.perfetto.trace.perfetto_trace_pb2 import TrackEvent
     from perfetto.trace_builder.proto_builder import TraceProtoBuilder
@@ -246,24 +266,6 @@ def perfetto(results, folder):
 
     builder = TraceProtoBuilder()
     describe(builder, 1, "t")
-
-    def fill(annotation, value):
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                entry = annotation.dict_entries.add()
-                entry.name = key
-                fill(entry, inner)
-        elif isinstance(value, list):
-            for inner in value:
-                fill(annotation.array_values.add(), inner)
-        elif isinstance(value, bool):
-            annotation.bool_value = value
-        elif isinstance(value, int):
-            annotation.int_value = value
-        elif isinstance(value, float):
-            annotation.double_value = value
-        else:
-            annotation.string_value = value
 
     def deep(ts, dur, name, kwargs):
         begun = event(builder, TrackEvent.TYPE_SLICE_BEGIN, 1, int(ts * 1e9), name)
