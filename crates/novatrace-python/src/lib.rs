@@ -69,16 +69,24 @@ mod _novatrace {
         super::fast::set_up(module)?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;
-        novatrace::__macro_support::park_by(super::park);
+        novatrace::__macro_support::wait_by(super::wait);
         Ok(())
     }
 }
 
 /// Waits without the interpreter's lock, whether the calling thread has it or not.
-fn park(time: std::time::Duration) {
-    let parked = pyo3::Python::try_attach(|py| py.detach(|| std::thread::park_timeout(time)));
-    if parked.is_none() {
+fn wait(wait: &mut dyn FnMut()) {
+    /// What waits touches nothing of the interpreter's.
+    struct Detached<'w>(&'w mut dyn FnMut());
+    // SAFETY: it is called by the thread that made it.
+    unsafe impl Send for Detached<'_> {}
+    let mut detached = Detached(wait);
+    let waited = pyo3::Python::try_attach(|py| {
+        let detached = &mut detached;
+        py.detach(move || (detached.0)());
+    });
+    if waited.is_none() {
         // The interpreter is on its way out.
-        std::thread::park_timeout(time);
+        (detached.0)();
     }
 }

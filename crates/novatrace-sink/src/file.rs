@@ -76,6 +76,24 @@ impl FileSink {
         self
     }
 
+    /// A file that is open, and empty; `path` is what it is called.
+    #[must_use]
+    pub fn of_file(file: File, path: PathBuf) -> Self {
+        let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+        Self { file, path, len: 0, is_regular, syncs: false }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Leaves the file, and the lock on it, to another process that has it too.
+    pub fn hand_over(mut self) {
+        self.is_regular = false;
+    }
+
     /// The path as it was given.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -67,9 +67,19 @@
 //!
 //! Read traces, or write the legacy JSON format.
 
+#![cfg_attr(
+    not(all(target_os = "linux", not(loom))),
+    allow(dead_code, unused_imports, reason = "there is no worker in another process")
+)]
+
 mod error;
 mod generator;
 mod name;
+#[cfg(all(target_os = "linux", not(loom)))]
+mod process;
+#[cfg(not(all(target_os = "linux", not(loom))))]
+#[path = "process/none.rs"]
+mod process;
 mod profile;
 mod record;
 mod sync;
@@ -94,7 +104,29 @@ pub use profile::{
 };
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
-pub use worker::{Loss, Stats};
+pub use worker::{Loss, Stats, Worker};
+
+/// Lets this program be the worker of its own traces: to be called first of all in `main`, which is to end
+/// with what this returns, if that is not `None`.
+///
+/// ```no_run
+/// use std::process::ExitCode;
+///
+/// fn main() -> ExitCode {
+///     if let Some(code) = novatrace::serve_worker() {
+///         return code;
+///     }
+///     // … with `Session::builder().worker(novatrace::Worker::Process)`
+///     ExitCode::SUCCESS
+/// }
+/// ```
+///
+/// Without it, [`Worker::Process`] needs the binary `novatrace`.
+#[must_use]
+pub fn serve_worker() -> Option<std::process::ExitCode> {
+    process::can_serve();
+    process::serve()
+}
 
 #[doc(hidden)]
 pub use record::{And, Items};
@@ -107,10 +139,11 @@ struct Readme;
 /// What the macros expand to. Not API: it may change with any release.
 #[doc(hidden)]
 pub mod __macro_support {
+    pub use crate::process::{serve, set_command};
     pub use crate::profile::{
         AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Place,
         Running, Said, SiteOn, Task, TaskRow, Value, end_those_said, flow_of, make_ready, matches,
         never, ticks, ticks_in,
     };
-    pub use crate::sync::park_by;
+    pub use crate::sync::wait_by;
 }

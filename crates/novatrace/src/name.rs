@@ -75,6 +75,7 @@ impl Name {
             TEXTS[block].get_or_init(|| (0..1_usize << block).map(|_| OnceLock::new()).collect());
         let _ = block[place].set(text); // of a new number, and so for the first time
         names.insert(text, name);
+        crate::process::tell_name(text);
         name
     }
 
@@ -96,6 +97,14 @@ impl Name {
     pub(crate) fn from_id(id: u32) -> Option<Self> {
         NonZeroU32::new(id).map(Self)
     }
+}
+
+/// Calls `with` with all texts, in the order of their numbers, while none is added.
+pub(crate) fn with_all(with: impl FnOnce(&[&'static str])) {
+    let names = NAMES.write().unwrap_or_else(PoisonError::into_inner);
+    let numbers = 1..=u32::try_from(names.len()).unwrap_or(u32::MAX);
+    let texts: Vec<_> = numbers.filter_map(Name::from_id).map(Name::as_str).collect();
+    with(&texts);
 }
 
 impl fmt::Debug for Name {

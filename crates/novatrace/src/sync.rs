@@ -12,9 +12,11 @@
 #![cfg_attr(all(target_os = "linux", not(loom)), expect(unsafe_code, reason = "one system call"))]
 
 #[cfg(all(target_os = "linux", not(loom)))]
-pub(crate) use linux::{heavy, light, prepare};
+pub(crate) use linux::{heavy, heavy_elsewhere, light, prepare, prepare_elsewhere};
 #[cfg(any(not(target_os = "linux"), loom))]
-pub(crate) use other::{heavy, light, prepare};
+pub(crate) use other::{
+    heavy, heavy as heavy_elsewhere, light, prepare, prepare as prepare_elsewhere,
+};
 
 #[cfg(not(loom))]
 pub(crate) use std::{sync::Mutex, sync::atomic};
@@ -24,21 +26,27 @@ pub(crate) mod thread {
     pub(crate) use std::thread::{Thread, current, yield_now};
     use std::time::Duration;
 
-    /// `std`'s, or what was [put in its place](super::park_by).
+    /// `std`'s, [around](super::wait_by) which something may be done.
     pub(crate) fn park_timeout(time: Duration) {
-        match super::PARK.get() {
-            Some(park) => park(time),
-            None => std::thread::park_timeout(time),
+        wait_by(&mut || std::thread::park_timeout(time));
+    }
+
+    /// Waits as `wait` does, which something may be done [around](super::wait_by).
+    pub(crate) fn wait_by(wait: &mut dyn FnMut()) {
+        match super::AROUND_WAITS.get() {
+            Some(around) => around(wait),
+            None => wait(),
         }
     }
 }
 
-static PARK: std::sync::OnceLock<fn(std::time::Duration)> = std::sync::OnceLock::new();
+type Around = fn(&mut dyn FnMut());
+static AROUND_WAITS: std::sync::OnceLock<Around> = std::sync::OnceLock::new();
 
-/// Threads that wait for room in their rings do so by `park`, which is to call `std::thread::park_timeout` of the time that it
-/// is given: for an interpreter, whose lock they let go meanwhile. The first one stays.
-pub fn park_by(park: fn(std::time::Duration)) {
-    let _ = PARK.set(park);
+/// Threads that wait for room in their rings do so within `around`, which is to call what it is given: for
+/// an interpreter, whose lock they let go meanwhile. The first one stays.
+pub fn wait_by(around: Around) {
+    let _ = AROUND_WAITS.set(around);
 }
 
 #[cfg(loom)]
@@ -74,6 +82,18 @@ mod linux {
     /// The worker's side.
     pub(crate) fn heavy() {
         if !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// [`prepare`] of a worker in another process.
+    pub(crate) fn prepare_elsewhere() {
+        let _ = membarrier(libc::MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED);
+    }
+
+    /// [`heavy`] for the threads of another process.
+    pub(crate) fn heavy_elsewhere() {
+        if !membarrier(libc::MEMBARRIER_CMD_GLOBAL_EXPEDITED) {
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -9,7 +9,7 @@ use novatrace_sink::{FileSink, Sink};
 use super::TraceGenerator;
 use crate::error::{Error, ErrorKind};
 use crate::name::Name;
-use crate::worker::{Config, Link};
+use crate::worker::{Config, Link, Worker};
 
 /// What becomes of slices of one track that overlap without one holding the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,6 +106,8 @@ impl Default for TraceBuilder {
                 batch_time: Duration::from_millis(100),
                 is_live: false,
                 process_name: None,
+                process: 0,
+                worker: Worker::default(),
             },
         }
     }
@@ -174,6 +176,12 @@ impl TraceBuilder {
         self
     }
 
+    /// Where the worker is: a thread by default.
+    pub fn worker(mut self, worker: Worker) -> Self {
+        self.config.worker = worker;
+        self
+    }
+
     /// Creates the file, or empties the one that is there, and starts the trace.
     ///
     /// # Errors
@@ -181,10 +189,8 @@ impl TraceBuilder {
     /// [`ErrorKind::Create`] if the path is a directory, its parent is missing, or the operating
     /// system refuses: nothing is created then. [`ErrorKind::Worker`] if no thread can be started.
     pub fn create(self, path: impl AsRef<Path>) -> Result<TraceGenerator, Error> {
-        let path = path.as_ref();
         let sink = FileSink::create(path).map_err(ErrorKind::Create)?;
-        let link = Link::start(self.config, Box::new(sink), Some(path.to_owned()))?;
-        Ok(TraceGenerator::new(link))
+        Ok(TraceGenerator::new(Link::start_file(self.config, sink)?))
     }
 
     /// Starts the trace into any sink.

@@ -49,6 +49,9 @@ impl Row {
             *field = Some(value);
             is_new
         });
+        if is_new {
+            self.link.tell_edit(self.index, &format!("{what} `{}`", self.name()), property);
+        }
         if is_new && is_written {
             let row = format!("{what} `{}`", self.name());
             self.link.fail(ErrorKind::RowSettled { row, property }.into());

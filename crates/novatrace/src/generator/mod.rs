@@ -22,7 +22,7 @@ pub(crate) use open::{OpenId, OpenSliceTable};
 pub use track::{NormalTrack, OpenSlice};
 
 use crate::error::Error;
-use crate::worker::{Link, Stats};
+use crate::worker::{Link, Stats, Worker};
 
 /// One trace that is being written, with times that the caller gives.
 ///
@@ -140,6 +140,18 @@ impl TraceGenerator {
     #[must_use]
     pub fn import_flow(&self, id: u64) -> FlowId {
         self.link().flows.import(id)
+    }
+
+    /// Where the worker is, which need not be where it was asked for.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        self.owner.link.worker()
+    }
+
+    /// Why the worker is a thread, though a process was asked for.
+    #[must_use]
+    pub fn worker_fallback(&self) -> Option<&str> {
+        self.owner.link.fallback()
     }
 
     /// Waits until everything that was recorded before this call is with the sink.

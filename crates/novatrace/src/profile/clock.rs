@@ -41,6 +41,11 @@ pub(crate) fn prepare() -> ClockSource {
     }
 }
 
+/// Reads ticks from where another process does.
+pub(crate) fn set(is_counter: bool) {
+    SOURCE.store(if is_counter { COUNTER } else { SYSTEM }, Ordering::Relaxed);
+}
+
 /// Ticks now.
 #[inline(always)]
 pub fn ticks() -> u64 {

@@ -9,6 +9,13 @@ use super::site::registry;
 pub(super) fn prepare() {
     static ONCE: Once = Once::new();
     ONCE.call_once(platform::prepare);
+    prepare_for_forks();
+}
+
+/// To be called before the first trace whose memory a forked child would share.
+pub(crate) fn prepare_for_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(platform::prepare_for_forks);
 }
 
 /// A session that is still open when the program exits is closed, so that its file is complete.
@@ -83,7 +90,10 @@ mod platform {
         // SAFETY: `at_exit` is a function of the right type, and does not unwind: what it calls
         // catches panics of the worker, and has none of its own.
         unsafe { libc::atexit(super::at_exit) };
-        // SAFETY: as above; the handlers take and release locks.
+    }
+
+    pub(super) fn prepare_for_forks() {
+        // SAFETY: functions of the right type, which do not unwind: they take and release locks.
         unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) };
     }
 
@@ -103,6 +113,7 @@ mod platform {
                 registry.forget_session();
             }
             thread::forget();
+            crate::record::forget();
         });
     }
 }
@@ -110,4 +121,6 @@ mod platform {
 #[cfg(not(unix))]
 mod platform {
     pub(super) fn prepare() {}
+
+    pub(super) fn prepare_for_forks() {}
 }

@@ -18,10 +18,11 @@ mod thread;
 mod track;
 
 pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
-pub(crate) use clock::{Clock, Timeline};
+pub(crate) use clock::{Clock, Timeline, prepare as prepare_clock, set as set_clock};
 pub use clock::{ClockSource, ticks, ticks_in};
 pub use counter::Counter;
 pub use dynamic::Fields;
+pub(crate) use exit::prepare_for_forks;
 pub use filter::matches;
 pub use flow::{flow, flow_of};
 pub use loose::{LooseSpan, end_those_said};

@@ -16,7 +16,7 @@ use super::site::registry;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
-use crate::worker::{Attachment, Config, Link, Loss, ThreadLink};
+use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
 /// not keep up.
@@ -175,6 +175,12 @@ impl SessionBuilder {
         self
     }
 
+    /// Where the worker is: a thread by default.
+    pub fn worker(mut self, worker: Worker) -> Self {
+        self.config.worker = worker;
+        self
+    }
+
     /// Whether a panic, of whatever thread, is recorded as an instant and flushes the trace; not so
     /// by default. Installs a panic hook, once, that calls the one before it.
     pub fn flush_on_panic(mut self, flush: bool) -> Self {
@@ -194,9 +200,8 @@ impl SessionBuilder {
         if let Some(first) = registry().session() {
             return Err(already_open(first));
         }
-        let path = path.as_ref();
         let sink = FileSink::create(path).map_err(ErrorKind::Create)?;
-        self.start(Box::new(sink), Some(path), opened)
+        self.start(|config| Link::start_file(config, sink), opened)
     }
 
     /// Starts recording into any sink.
@@ -206,13 +211,12 @@ impl SessionBuilder {
     /// Those of [`open`] but [`ErrorKind::Create`].
     #[track_caller]
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
-        self.start(Box::new(sink), None, Location::caller())
+        self.start(|config| Link::start(config, Box::new(sink), None), Location::caller())
     }
 
     fn start(
         self,
-        sink: Box<dyn Sink>,
-        path: Option<&Path>,
+        start: impl FnOnce(Config) -> Result<Arc<Link>, Error>,
         opened: &'static Location<'static>,
     ) -> Result<Session, Error> {
         let clock = clock::prepare();
@@ -224,7 +228,7 @@ impl SessionBuilder {
         if let Some(first) = registry.session() {
             return Err(already_open(first));
         }
-        let link = Link::start(self.config, sink, path.map(Path::to_owned))?;
+        let link = start(self.config)?;
         let live = Arc::new(Live {
             link,
             overflow: self.overflow,
@@ -294,6 +298,18 @@ impl Session {
     #[must_use]
     pub fn clock(&self) -> ClockSource {
         self.clock
+    }
+
+    /// Where the worker is, which need not be where it was asked for.
+    #[must_use]
+    pub fn worker(&self) -> Worker {
+        self.live.link.worker()
+    }
+
+    /// Why the worker is a thread, though a process was asked for.
+    #[must_use]
+    pub fn worker_fallback(&self) -> Option<&str> {
+        self.live.link.fallback()
     }
 
     /// Changes which categories are recorded, from the next event on; see

@@ -221,6 +221,7 @@ impl Registry {
         self.sites.push(site);
         self.names.push(site.names());
         let number = self.sites.len() - 1;
+        self.tell_sites();
         site.switch.set(self.admits(site.category).then(|| number_of(number)));
     }
 
@@ -234,6 +235,13 @@ impl Registry {
             _ => None,
         };
         rowed.switch().set(row);
+    }
+
+    /// Tells the session's worker of the call sites, if it is another process.
+    fn tell_sites(&self) {
+        if let Some(live) = self.session() {
+            live.link().tell_sites(&self.names);
+        }
     }
 
     fn admits(&self, category: &str) -> bool {
@@ -250,6 +258,7 @@ impl Registry {
         self.session = session;
         let id = self.session().map_or(0, |live| live.link().id());
         RECORDING.store(id, Ordering::Relaxed);
+        self.tell_sites();
         for (number, site) in self.sites.iter().enumerate() {
             site.switch.set(self.admits(site.category).then(|| number_of(number)));
         }

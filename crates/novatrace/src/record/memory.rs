@@ -27,6 +27,17 @@ impl Words {
         }
     }
 
+    /// Words that are somebody else's.
+    ///
+    /// # Safety
+    ///
+    /// - So many words lie at `first`, initialised, aligned, and as long as this lives.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(super) unsafe fn borrowed(first: std::ptr::NonNull<UnsafeCell<u64>>, words: usize) -> Self {
+        // SAFETY: by the contract.
+        Self { words: unsafe { platform::Words::borrowed(first, words) } }
+    }
+
     /// Tells loom, if it is there, that the caller writes words. A reader or another writer that is
     /// not ordered with it is a race, which fails the model.
     #[inline(always)]
@@ -73,6 +84,7 @@ mod platform {
     pub(super) struct Words {
         first: NonNull<UnsafeCell<u64>>,
         len: usize,
+        is_borrowed: bool,
     }
 
     impl Words {
@@ -84,7 +96,15 @@ mod platform {
             let first = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
             assert!(first != libc::MAP_FAILED, "no memory for a ring of {bytes} bytes");
             let first = NonNull::new(first.cast()).expect("a mapping is never at address 0");
-            Self { first, len }
+            Self { first, len, is_borrowed: false }
+        }
+
+        /// # Safety
+        ///
+        /// - As of [`super::Words::borrowed`].
+        #[cfg(all(target_os = "linux", not(loom)))]
+        pub(super) unsafe fn borrowed(first: NonNull<UnsafeCell<u64>>, len: usize) -> Self {
+            Self { first, len, is_borrowed: true }
         }
     }
 
@@ -93,14 +113,17 @@ mod platform {
 
         #[inline(always)]
         fn deref(&self) -> &[UnsafeCell<u64>] {
-            // SAFETY: the mapping has `len` words, all zero or written since, and lives as long as
-            // this; it is aligned to a page.
+            // SAFETY: there are `len` words, all zero or written since, as long as this lives; they are
+            // aligned.
             unsafe { std::slice::from_raw_parts(self.first.as_ptr(), self.len) }
         }
     }
 
     impl Drop for Words {
         fn drop(&mut self) {
+            if self.is_borrowed {
+                return;
+            }
             // SAFETY: the mapping that `new` made, to which nobody has a reference any more.
             unsafe { libc::munmap(self.first.as_ptr().cast(), self.len * 8) };
         }

@@ -32,6 +32,7 @@ mod item;
 mod loom_models;
 mod memory;
 mod ring;
+mod shared;
 mod thread;
 
 pub(crate) use item::Cursor;
@@ -39,7 +40,12 @@ pub use item::{And, Items};
 pub(crate) use item::{
     CUT, Item, MAX_TEXT, Tag, Writer, cut, key, scalar, text, text_item, text_words,
 };
-pub(crate) use ring::{Closed, Drain, Refusal, Ring};
+use memory::Words;
+pub(crate) use ring::{Closed, Drain, Refusal, Ring, is_event};
+#[cfg(all(target_os = "linux", not(loom)))]
+pub(crate) use shared::SHARED_BYTES;
+#[cfg(unix)]
+pub(crate) use thread::forget;
 pub(crate) use thread::{Source, push};
 
 /// Writes the words of one record into its place in a ring.

@@ -22,8 +22,9 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use super::memory::Words;
+use super::shared::{Apart, Aside, SharedSide};
 use super::{Fill, Kind, MAX_WORDS, head, words_of};
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use crate::sync::atomic::{Ordering, fence};
 use crate::sync::thread::{self, Thread};
 use crate::sync::{self, Mutex};
 
@@ -52,11 +53,6 @@ impl From<Closed> for Refusal {
     }
 }
 
-/// Keeps what two threads write from sharing a cache line (or the pair that is fetched together).
-#[derive(Default)]
-#[repr(align(128))]
-struct Apart<T>(T);
-
 /// Words of a [`Kind::Lost`].
 const LOST_WORDS: usize = 4;
 
@@ -64,47 +60,25 @@ pub(crate) struct Ring {
     words: Words,
     mask: u64,
     owner: Apart<OwnerSide>,
-    worker: Apart<WorkerSide>,
-    closing: Apart<Closing>,
-    /// The process that has the worker.
+    shared: SharedSide,
+    /// The owner, while it waits for room, unless the worker is another process.
+    waiting: Mutex<Option<Thread>>,
+    /// The process that has the owner.
     process: u32,
-    /// Records that are longer than the buffer allows, in order; an `Aside` stands for each.
+    /// Records that are longer than the buffer allows, in order; an `Aside` stands for each. If the worker is
+    /// another process, they wait in the memory that both have.
     aside: Mutex<VecDeque<Box<[u64]>>>,
 }
 
-/// Written by the owner.
+/// The owner's alone.
 #[derive(Default)]
 struct OwnerSide {
-    /// Words published, counted for ever.
-    tail: AtomicU64,
     /// The owner's copy of `tail`.
     position: Cell<u64>,
     /// What the owner last saw of `head`.
     seen_head: Cell<u64>,
-    /// The owner will push no more.
-    released: AtomicBool,
-    /// Events that found no room.
-    lost: AtomicU64,
-    /// How many of them a [`Kind::Lost`] has told of.
+    /// How many of the lost events a [`Kind::Lost`] has told of.
     lost_told: Cell<u64>,
-}
-
-/// Written by the worker.
-#[derive(Default)]
-struct WorkerSide {
-    /// Words taken, counted for ever.
-    head: AtomicU64,
-    /// The owner, while it waits for room.
-    waiting: Mutex<Option<Thread>>,
-    is_waited_for: AtomicBool,
-}
-
-/// Written once, by the worker; read by the owner after each record.
-#[derive(Default)]
-struct Closing {
-    is_closed: AtomicBool,
-    /// Valid once it is not `u64::MAX` any more.
-    final_tail: AtomicU64,
 }
 
 // SAFETY: `position`, `seen_head` and `lost_told` are touched by the owner only, which `push`'s contract says.
@@ -119,23 +93,68 @@ impl Ring {
     /// A ring of `bytes`, rounded up to a power of two, at least 4 KiB; and the one way to take
     /// from it.
     pub(crate) fn with_bytes(bytes: usize) -> (Arc<Self>, Drain) {
-        let ring = Arc::new(Self::new(bytes));
-        (Arc::clone(&ring), Drain(ring))
+        let words = Self::words_for(bytes);
+        let ring = Arc::new(Self::new(Words::new(words), words, SharedSide::own()));
+        (Arc::clone(&ring), Drain::new(ring))
     }
 
-    fn new(bytes: usize) -> Self {
-        let words = (bytes / 8).next_power_of_two().max(MIN_WORDS);
-        let ring = Self {
-            words: Words::new(words),
-            mask: words as u64 - 1,
+    /// How many words a ring of `bytes` has.
+    pub(crate) fn words_for(bytes: usize) -> usize {
+        (bytes / 8).next_power_of_two().max(MIN_WORDS)
+    }
+
+    /// How many bytes a ring of so many words takes of a block.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(crate) fn block_bytes(words: usize) -> usize {
+        words.saturating_mul(8).saturating_add(super::SHARED_BYTES)
+    }
+
+    /// A ring of so many words in memory that two processes have: `is_new` for the one that has the owner.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(crate) fn in_block(block: crate::process::Block, words: usize, is_new: bool) -> Arc<Self> {
+        let (shared, buffer) = SharedSide::in_block(block, words, is_new);
+        Arc::new(Self::new(buffer, words, shared))
+    }
+
+    /// Once the worker, which was in another process, is gone: its end, which goes on where that one was.
+    pub(crate) fn end_anew(self: &Arc<Self>) -> Drain {
+        let [head, _] = self.shared.taken();
+        // It may have been killed between saying how much it took, and giving that back.
+        self.shared.worker.0.head.store(head, Ordering::Release);
+        Drain::new(Arc::clone(self))
+    }
+
+    /// How many events the worker of another process has taken, once that is gone or has given the ring back.
+    pub(crate) fn events_taken(&self) -> u64 {
+        self.shared.taken()[1]
+    }
+
+    /// Whether the worker of another process has given it back: it is over.
+    #[cfg(all(target_os = "linux", not(loom)))]
+    pub(crate) fn is_given_back(&self) -> bool {
+        self.shared.is_given_back()
+    }
+
+    /// By which another process finds it.
+    pub(crate) fn offset(&self) -> u64 {
+        self.shared.offset()
+    }
+
+    /// Events that found no room so far.
+    pub(crate) fn lost(&self) -> u64 {
+        self.shared.owner.0.lost.load(Ordering::Relaxed)
+    }
+
+    fn new(words: Words, len: usize, shared: SharedSide) -> Self {
+        Self {
+            words,
+            mask: len as u64 - 1,
             owner: Apart::default(),
-            worker: Apart::default(),
-            closing: Apart::default(),
+            shared,
+            waiting: Mutex::default(),
             process: std::process::id(),
             aside: Mutex::default(),
-        };
-        ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
-        ring
+        }
     }
 
     /// Its size in words.
@@ -176,8 +195,8 @@ impl Ring {
         let place = unsafe { self.place(end, taken) };
         record.fill(if is_aside { &mut aside } else { &mut *place });
         if is_aside {
+            self.put_aside(aside, place);
             place[0] = head(Kind::Aside, 0, taken, track);
-            self.put_aside(aside);
         }
         self.publish(end)
     }
@@ -225,8 +244,8 @@ impl Ring {
             return Err(Refusal::Closed);
         }
         let owner = &self.owner.0;
-        owner.seen_head.set(self.worker.0.head.load(Ordering::Acquire));
-        let lost = owner.lost.load(Ordering::Relaxed) - owner.lost_told.get();
+        owner.seen_head.set(self.shared.worker.0.head.load(Ordering::Acquire));
+        let lost = self.shared.owner.0.lost.load(Ordering::Relaxed) - owner.lost_told.get();
         let told = if lost > 0 { LOST_WORDS as u64 } else { 0 };
         // What is skipped at the end of the buffer is less than the record; then it begins at the
         // start, where the rest has no end to cross.
@@ -261,7 +280,7 @@ impl Ring {
     #[inline(always)]
     pub(crate) unsafe fn push_spare(&self, words: [u64; 2]) -> Result<bool, Closed> {
         let end = self.owner.0.position.get() + 2;
-        debug_assert!(end - self.worker.0.head.load(Ordering::Relaxed) <= self.capacity());
+        debug_assert!(end - self.shared.worker.0.head.load(Ordering::Relaxed) <= self.capacity());
         // SAFETY: there is room by the contract, and two words do not cross the end of the buffer,
         // since every record in it has an even number of them.
         unsafe { self.place(end, 2) }.copy_from_slice(&words);
@@ -270,7 +289,7 @@ impl Ring {
 
     /// Counts an event that found no room.
     pub(crate) fn count_lost(&self) {
-        let lost = &self.owner.0.lost;
+        let lost = &self.shared.owner.0.lost;
         // Only the owner writes it.
         lost.store(lost.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
@@ -324,36 +343,46 @@ impl Ring {
         let owner = &self.owner.0;
         let before = owner.position.replace(end);
         self.words.are_written(before..end);
-        owner.tail.store(end, Ordering::Release);
+        self.shared.owner.0.tail.store(end, Ordering::Release);
         sync::light();
-        if self.closing.0.is_closed.load(Ordering::Relaxed) {
+        if self.shared.closing.0.is_closed.load(Ordering::Relaxed) {
             return self.after_close(end);
         }
         let quarter = self.capacity() / 4;
         Ok((before ^ end) & !(quarter - 1) != 0)
     }
 
+    /// Puts a long record where the worker finds it, by itself or by what is said in `place`.
     #[cold]
-    fn put_aside(&self, record: Box<[u64]>) {
-        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
+    fn put_aside(&self, record: Box<[u64]>, place: &mut [u64]) {
+        if let Some(said) = self.shared.put_aside(&record) {
+            place[1..3].copy_from_slice(&said);
+        } else {
+            self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_back(record);
+        }
     }
 
-    /// The record that an `Aside` stands for.
+    /// The record that an `Aside`, which is `place`, stands for; `None` if there was no memory for it.
     #[cold]
-    fn take_aside(&self) -> Box<[u64]> {
-        let record = self.aside.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        record.expect("put there before its marker was published")
+    fn take_aside(&self, place: &[u64]) -> Option<Box<[u64]>> {
+        match self.shared.read_aside(place) {
+            Aside::Here => self.aside.lock().unwrap_or_else(PoisonError::into_inner).pop_front(),
+            Aside::Read(record) => Some(record),
+            Aside::Nowhere => None,
+        }
     }
 
     #[cold]
     fn put_aside_again(&self, record: Box<[u64]>) {
-        self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_front(record);
+        if !self.shared.is_elsewhere() {
+            self.aside.lock().unwrap_or_else(PoisonError::into_inner).push_front(record);
+        }
     }
 
     #[cold]
     fn after_close(&self, end: u64) -> Result<bool, Closed> {
         loop {
-            match self.closing.0.final_tail.load(Ordering::Acquire) {
+            match self.shared.closing.0.final_tail.load(Ordering::Acquire) {
                 u64::MAX => thread::yield_now(),
                 last if end <= last => return Ok(false),
                 _ => return Err(Closed),
@@ -364,13 +393,13 @@ impl Ring {
     #[cold]
     #[inline(never)]
     fn wait_for_room(&self, end: u64, wake: &dyn Fn()) -> Result<(), Closed> {
-        let worker = &self.worker.0;
+        let worker = &self.shared.worker.0;
         let has_room = || {
             let head = worker.head.load(Ordering::Acquire);
             self.owner.0.seen_head.set(head);
             end - head <= self.capacity()
         };
-        let is_closed = || self.closing.0.is_closed.load(Ordering::Acquire);
+        let is_closed = || self.shared.closing.0.is_closed.load(Ordering::Acquire);
         for round in 0.. {
             if has_room() {
                 return Ok(());
@@ -384,104 +413,149 @@ impl Ring {
                 continue;
             }
             wake();
-            *worker.waiting.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(thread::current());
-            worker.is_waited_for.store(true, Ordering::Relaxed);
+            if !self.shared.is_elsewhere() {
+                *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(thread::current());
+            }
+            worker.is_waited_for.store(1, Ordering::Relaxed);
             fence(Ordering::SeqCst);
             if !has_room() && !is_closed() {
                 // Woken by the worker; the limit is for a worker that is gone.
-                thread::park_timeout(Duration::from_millis(20));
+                self.shared.sleep(Duration::from_millis(20));
             }
         }
         Ok(())
+    }
+
+    /// The worker's side: has taken all before `head`, and so many events among it.
+    fn give_back(&self, head: u64, events: u64) {
+        let worker = &self.shared.worker.0;
+        self.shared.note_taken(head, events);
+        worker.head.store(head, Ordering::Release);
+        fence(Ordering::SeqCst);
+        if worker.is_waited_for.load(Ordering::Relaxed) != 0 {
+            let tail = self.shared.owner.0.tail.load(Ordering::Relaxed);
+            if tail - head <= self.capacity() / 2 {
+                self.wake_owner();
+            }
+        }
+    }
+
+    fn wake_owner(&self) {
+        let worker = &self.shared.worker.0;
+        worker.is_waited_for.store(0, Ordering::Relaxed);
+        if self.shared.is_elsewhere() {
+            return self.shared.wake();
+        }
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = waiting {
+            thread.unpark();
+        }
     }
 
     /// To be called by a new owner, before its first push. The lock through which a used ring comes orders
     /// that push after the worker's last read of the buffer already; here the order is said by the ring
     /// itself, for whoever checks it without knowing of that lock.
     pub(crate) fn adopt(&self) {
-        let _ = self.owner.0.released.load(Ordering::Acquire);
+        let _ = self.shared.owner.0.released.load(Ordering::Acquire);
     }
 
     /// Says that no record will follow: the owner's thread ends.
     pub(crate) fn release(&self) {
-        self.owner.0.released.store(true, Ordering::Release);
+        self.shared.owner.0.released.store(true, Ordering::Release);
     }
 
     /// Words published so far, if some of them have not been taken: for other threads.
     pub(crate) fn waiting_until(&self) -> Option<u64> {
-        let tail = self.owner.0.tail.load(Ordering::Acquire);
-        (tail != self.worker.0.head.load(Ordering::Relaxed)).then_some(tail)
+        let tail = self.shared.owner.0.tail.load(Ordering::Acquire);
+        (tail != self.shared.worker.0.head.load(Ordering::Relaxed)).then_some(tail)
     }
 
     /// Whether the trace is finished.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closing.0.is_closed.load(Ordering::Relaxed)
+        self.shared.closing.0.is_closed.load(Ordering::Relaxed)
     }
 }
 
 /// The worker's end of a ring. There is one for each, and it cannot be copied.
 #[derive(Debug)]
-pub(crate) struct Drain(Arc<Ring>);
+pub(crate) struct Drain {
+    ring: Arc<Ring>,
+    /// Events among what was taken.
+    events: u64,
+}
 
 impl Drain {
-    /// The ring as new, for another owner, if the last one is gone and has let go of it.
+    /// The end of a ring that has none, or whose end died with its process.
+    pub(crate) fn new(ring: Arc<Ring>) -> Self {
+        Self { ring, events: 0 }
+    }
+
+    /// The ring as new, for another owner, if the last one is gone and has let go of it, and if it is of this
+    /// process.
     pub(crate) fn into_new(self) -> Option<(Arc<Ring>, Self)> {
-        let mut ring = Arc::into_inner(self.0)?;
+        let mut ring = Arc::into_inner(self.ring)?;
+        if ring.shared.is_elsewhere() {
+            return None;
+        }
         // What the buffer holds is not read before it is written again.
         ring.owner = Apart::default();
-        ring.worker = Apart::default();
-        ring.closing = Apart::default();
-        ring.closing.0.final_tail.store(u64::MAX, Ordering::Relaxed);
+        ring.shared.reset();
         let ring = Arc::new(ring);
         // What was read of the buffer was read before this; see `Ring::adopt`.
-        ring.owner.0.released.store(false, Ordering::Release);
-        Some((Arc::clone(&ring), Self(ring)))
+        ring.shared.owner.0.released.store(false, Ordering::Release);
+        Some((Arc::clone(&ring), Self::new(ring)))
     }
 
     /// Whether nothing is published that has not been taken or refused.
     pub(crate) fn is_empty(&self) -> bool {
-        self.published() == self.0.worker.0.head.load(Ordering::Relaxed)
+        self.published() == self.ring.shared.worker.0.head.load(Ordering::Relaxed)
     }
 
     /// Whether it is the end of `ring`.
     pub(crate) fn is_of(&self, ring: &Arc<Ring>) -> bool {
-        Arc::ptr_eq(&self.0, ring)
+        Arc::ptr_eq(&self.ring, ring)
     }
 
     /// The ring, without keeping it.
     pub(crate) fn ring(&self) -> Weak<Ring> {
-        Arc::downgrade(&self.0)
+        Arc::downgrade(&self.ring)
     }
 
     /// Whether the owner is gone.
     pub(crate) fn is_released(&self) -> bool {
-        self.0.owner.0.released.load(Ordering::Acquire)
+        self.ring.shared.owner.0.released.load(Ordering::Acquire)
     }
 
     /// Events that found no room so far.
     pub(crate) fn lost(&self) -> u64 {
-        self.0.owner.0.lost.load(Ordering::Relaxed)
+        self.ring.lost()
     }
 
     /// Words published and not refused, counted for ever.
     #[inline]
     pub(crate) fn published(&self) -> u64 {
         // What is published after the close was refused.
-        let last = self.0.closing.0.final_tail.load(Ordering::Relaxed);
-        self.0.owner.0.tail.load(Ordering::Acquire).min(last)
+        let last = self.ring.shared.closing.0.final_tail.load(Ordering::Relaxed);
+        self.ring.shared.owner.0.tail.load(Ordering::Acquire).min(last)
+    }
+
+    /// How many events it has taken.
+    pub(crate) fn events(&self) -> u64 {
+        self.events
     }
 
     /// Hands each record [published](Self::published) within the first `until` words to `with`, in
     /// order, as long as that says yes: what it says no to stays. Returns whether any was taken.
     #[inline]
     pub(crate) fn take(&mut self, until: u64, mut with: impl FnMut(&[u64]) -> bool) -> bool {
-        let ring = &*self.0;
-        let worker = &ring.worker.0;
-        let begin = worker.head.load(Ordering::Relaxed);
+        let ring = &*self.ring;
+        let begin = ring.shared.worker.0.head.load(Ordering::Relaxed);
         let end = self.published().min(until);
         let batch = ring.capacity() / 8;
-        let mut taken = Taken { drain: self, position: begin, given_back: begin };
+        let events = self.events;
+        let mut taken =
+            Taken { ring, total: &mut self.events, events, position: begin, given_back: begin };
         while taken.position < end {
             let place = taken.position & ring.mask;
             // SAFETY: `place` ≤ `mask`; the word was published with `end` and is written again
@@ -496,22 +570,28 @@ impl Drain {
             let words = ring.words[cast(place)..cast(place + len)].as_ptr();
             // SAFETY: the range was just checked; records are contiguous, and this one lies in
             // `head..tail` as above.
-            let mut record =
+            let place =
                 unsafe { std::slice::from_raw_parts(UnsafeCell::raw_get(words), cast(len)) };
-            let mut aside = None;
-            if first & 0xFF == Kind::Aside as u64 {
-                record = aside.insert(ring.take_aside());
-            }
+            let is_aside = first & 0xFF == Kind::Aside as u64;
+            let aside = if is_aside { ring.take_aside(place) } else { None };
+            let record = aside.as_deref().unwrap_or(place);
             // First, so that a record is taken also when there is a panic about it.
             taken.position += len;
-            let goes_on = with(record);
+            let is_event = u64::from(is_event(record[0]));
+            taken.events += is_event;
+            // What is aside and not there found no memory.
+            let goes_on = (is_aside && aside.is_none()) || with(record);
             ring.words.are_read(taken.position - len..taken.position);
             if !goes_on {
                 taken.position -= len;
+                taken.events -= is_event;
                 if let Some(aside) = aside {
                     ring.put_aside_again(aside);
                 }
                 break;
+            }
+            if is_aside {
+                ring.shared.free_aside(place);
             }
             if taken.position - taken.given_back >= batch {
                 taken.give_back();
@@ -520,45 +600,26 @@ impl Drain {
         taken.position != begin
     }
 
-    fn give_back(&self, head: u64) {
-        let worker = &self.0.worker.0;
-        worker.head.store(head, Ordering::Release);
-        fence(Ordering::SeqCst);
-        if worker.is_waited_for.load(Ordering::Relaxed) {
-            let tail = self.0.owner.0.tail.load(Ordering::Relaxed);
-            if tail - head <= self.0.capacity() / 2 {
-                self.wake_owner();
-            }
-        }
-    }
-
-    fn wake_owner(&self) {
-        let worker = &self.0.worker.0;
-        worker.is_waited_for.store(false, Ordering::Relaxed);
-        let waiting = worker.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = waiting {
-            thread.unpark();
-        }
-    }
-
     /// First half of closing: from here on, a push is refused or seen by the second half. To be
     /// followed by [`sync::heavy`] and [`Ring::finish_close`].
     pub(crate) fn begin_close(&self) {
-        self.0.closing.0.is_closed.store(true, Ordering::Release);
+        self.ring.shared.closing.0.is_closed.store(true, Ordering::Release);
     }
 
     /// Second half: settles which records made it.
     pub(crate) fn finish_close(&self) {
-        let tail = self.0.owner.0.tail.load(Ordering::Acquire);
-        self.0.closing.0.final_tail.store(tail, Ordering::Release);
-        self.wake_owner();
+        let tail = self.ring.shared.owner.0.tail.load(Ordering::Acquire);
+        self.ring.shared.closing.0.final_tail.store(tail, Ordering::Release);
+        self.ring.wake_owner();
     }
 }
 
 /// How far a [`Drain`] has taken; what that frees goes back to the owner, at the latest when it is
 /// dropped.
 struct Taken<'d> {
-    drain: &'d Drain,
+    ring: &'d Ring,
+    total: &'d mut u64,
+    events: u64,
     position: u64,
     given_back: u64,
 }
@@ -566,7 +627,8 @@ struct Taken<'d> {
 impl Taken<'_> {
     #[inline]
     fn give_back(&mut self) {
-        self.drain.give_back(self.position);
+        *self.total = self.events;
+        self.ring.give_back(self.position, self.events);
         self.given_back = self.position;
     }
 }
@@ -584,10 +646,26 @@ impl fmt::Debug for Ring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ring")
             .field("words", &self.words.len())
-            .field("tail", &self.owner.0.tail)
-            .field("head", &self.worker.0.head)
+            .field("tail", &self.shared.owner.0.tail)
+            .field("head", &self.shared.worker.0.head)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a record with this first word counts as an event: the end of a slice does not, nor what says that
+/// events were lost.
+#[inline(always)]
+pub(crate) const fn is_event(head: u64) -> bool {
+    const EVENTS: u32 = 1 << Kind::Slice as u32
+        | 1 << Kind::Instant as u32
+        | 1 << Kind::Begin as u32
+        | 1 << Kind::CountInt as u32
+        | 1 << Kind::CountDouble as u32
+        | 1 << Kind::LiveBegin as u32
+        | 1 << Kind::LiveInstant as u32
+        | 1 << Kind::LiveCountInt as u32
+        | 1 << Kind::LiveCountDouble as u32;
+    EVENTS >> (head & 0x1F) & 1 != 0
 }
 
 /// A place in the buffer as an index; it fits, since the buffer is in memory.

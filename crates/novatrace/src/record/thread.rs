@@ -28,6 +28,18 @@ impl Drop for Rings {
     }
 }
 
+/// In a forked child, whose only thread this is: its rings are the parent's.
+#[cfg(unix)]
+pub(crate) fn forget() {
+    LAST.set((0, ptr::null()));
+    let _ = RINGS.try_with(|rings| {
+        if let Ok(mut rings) = rings.try_borrow_mut() {
+            // To let them go would tell the parent's worker that this thread is over.
+            std::mem::forget(std::mem::take(&mut rings.0));
+        }
+    });
+}
+
 /// What a thread records through once its own thread-locals are gone.
 pub(crate) trait Source {
     /// Unique to the trace.

@@ -5,7 +5,6 @@
 //! A pass over the rings first looks up to where each has been published, then reads the clocks, and
 //! then takes what was published: the reading is later than whatever is taken.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use super::forms::Form;
 use super::lanes::MAX_DEPTH;
 use super::run::Worker;
 use super::threads::{Loss, NewThread, ThreadLink};
-use crate::profile::{Clock, SiteNames, Timeline, site_names_from};
+use crate::profile::{Clock, SiteNames, Timeline};
 use crate::record::{Drain, Kind, LIVE_HEAD_WORDS, TICKS};
 
 /// How often all clocks are read together.
@@ -139,12 +138,8 @@ impl Worker<'_> {
     /// Writes which process this is, before anything else of a live session.
     pub(super) fn start_live(&mut self) {
         let Some(live) = &self.live else { return };
-        let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
-        let path = std::env::current_exe().unwrap_or_default();
-        let name = match &self.link.config.process_name {
-            Some(name) => Cow::Borrowed(&**name),
-            None => path.file_name().unwrap_or_default().to_string_lossy(),
-        };
+        let pid = i32::try_from(self.link.config.process).unwrap_or(i32::MAX);
+        let name = self.link.config.process_name();
         let process = TrackDescriptor {
             kind: TrackKind::Process(ProcessDescriptor { pid, name: &name }),
             ..TrackDescriptor::plain(live.process, &name)
@@ -213,6 +208,7 @@ impl Worker<'_> {
         for thread in &mut live.threads {
             thread.published = thread.drain.published();
         }
+        self.link.listen();
         live.timeline.advance();
         let now = live.timeline.now_ns();
         let is_time_for_snapshot = now >= live.next_snapshot_ns;
@@ -263,6 +259,7 @@ impl Worker<'_> {
     /// A ring was let go: the thread has another, or is over.
     fn next_ring(&mut self, thread: &mut Thread) -> bool {
         self.settle_losses(thread);
+        self.link.listen();
         if let Some(next) = thread.link.next_ring() {
             thread.drain = next;
             thread.published = 0;
@@ -438,7 +435,7 @@ impl Worker<'_> {
         let index = site as usize;
         let Some(live) = &mut self.live else { return CONTINUED };
         if live.sites.len() <= index {
-            let names = site_names_from(live.sites.len());
+            let names = self.link.site_names_from(live.sites.len());
             live.sites.extend(names.into_iter().map(|names| Site {
                 names,
                 lead: None,
@@ -589,7 +586,7 @@ const CONTINUED: Piece = Piece::FLOW;
 
 impl Thread {
     fn describe(&mut self, out: &mut Vec<u8>) {
-        let pid = i32::try_from(std::process::id()).unwrap_or(i32::MAX);
+        let pid = i32::try_from(self.link.process).unwrap_or(i32::MAX);
         let tid = i64::from(self.link.tid);
         let name = &*self.book.name;
         let descriptor = TrackDescriptor {

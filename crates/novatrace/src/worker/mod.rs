@@ -12,6 +12,7 @@ mod forms;
 mod lanes;
 mod link;
 mod live;
+mod mourn;
 mod output;
 mod pending;
 mod random;
@@ -24,7 +25,9 @@ mod threads;
 mod ties;
 mod track;
 
-pub(crate) use link::{Config, EndRecord, Link};
+pub(crate) use describe::Described;
+pub use link::Worker;
+pub(crate) use link::{Asked, Config, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
 pub use threads::Loss;

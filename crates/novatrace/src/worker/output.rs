@@ -4,11 +4,13 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use novatrace_sink::Sink;
 
 use crate::error::{Error, ErrorKind};
+use crate::process::Served;
 
 /// Gathers packets, and writes them a batch at a time.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Output {
     /// Of the packets, those that are events.
     events: u64,
     dropped: u64,
+    /// The program, if it is another process's: to be told what is in its file.
+    served: Option<Arc<Served>>,
 }
 
 impl Output {
@@ -40,6 +44,7 @@ impl Output {
         path: Option<PathBuf>,
         max_packets: usize,
         max_bytes: usize,
+        served: Option<&Arc<Served>>,
     ) -> Self {
         Self {
             batch: Vec::with_capacity(max_bytes.min(1 << 20)),
@@ -56,6 +61,7 @@ impl Output {
             bytes: 0,
             events: 0,
             dropped: 0,
+            served: served.map(Arc::clone),
         }
     }
 
@@ -102,6 +108,9 @@ impl Output {
                     self.packets += self.batch_packets as u64;
                     self.bytes += self.batch.len() as u64;
                     self.events += self.batch_events;
+                    if let Some(served) = &self.served {
+                        served.written(self.bytes, self.events);
+                    }
                 }
                 Err(source) => self.fail(source),
             }
@@ -194,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
-        let mut out = Output::new(Box::new(Nowhere), None, 100, 100);
+        let mut out = Output::new(Box::new(Nowhere), None, 100, 100, None);
         for _ in 0..2 {
             out.write_if_older(Duration::ZERO);
             out.batch.push(0);

@@ -4,9 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::generator::Unit;
+use crate::process::{Message, Program, RowFacts};
 
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,11 +33,31 @@ pub(crate) struct Row {
     is_written: bool,
 }
 
+impl Row {
+    /// One without properties or children, at the top.
+    pub(crate) fn new(parent: Option<u32>, kind: RowKind, name: Arc<str>, rank: i32) -> Self {
+        Self {
+            parent,
+            kind,
+            name,
+            rank,
+            description: None,
+            unit: None,
+            shared_axis: None,
+            children: 0,
+            depth: 0,
+            is_written: false,
+        }
+    }
+}
+
 /// All rows, in the order they were made: a row's parent comes before it.
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     table: Mutex<Table>,
     len: AtomicU32,
+    /// A worker in another process, which has its own.
+    told: OnceLock<Arc<Program>>,
 }
 
 /// How deep rows are nested. The trace processor drops what has more than 100 ancestors, and the one in
@@ -86,21 +107,42 @@ impl Rows {
         let rank = *siblings;
         *siblings += 1;
         let index = u32::try_from(table.rows.len()).expect("fewer than 2^32 rows fit in memory");
-        table.rows.push(Row {
-            parent,
-            kind,
-            name: shown,
-            rank,
-            description: None,
-            unit: None,
-            shared_axis: None,
-            children: 0,
-            depth,
-            is_written: false,
-        });
+        let row = Row { depth, ..Row::new(parent, kind, shown, rank) };
+        if let Some(program) = self.told.get() {
+            program.send(&Message::Row((&row).into()));
+        }
+        table.rows.push(row);
         table.by_place.insert(key, index);
         self.len.store(index + 1, Ordering::Release);
         index
+    }
+
+    /// From now on a worker in another process is told of rows. None has been made.
+    pub(crate) fn tell(&self, program: Arc<Program>) {
+        let _ = self.told.set(program); // of a new trace, and so for the first time
+    }
+
+    /// The worker's side: the next row, as the program tells it.
+    pub(crate) fn add(&self, row: Row) {
+        let mut table = self.lock();
+        table.rows.push(row);
+        let len = u32::try_from(table.rows.len()).expect("fewer than 2^32 rows fit in memory");
+        self.len.store(len, Ordering::Release);
+    }
+
+    /// The worker's side: a row has other properties. Whether it is in time.
+    pub(crate) fn replace(&self, index: u32, row: Row) -> bool {
+        match self.lock().rows.get_mut(index as usize) {
+            Some(old) if !old.is_written => {
+                *old = row;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    pub(crate) fn facts(&self, index: u32) -> RowFacts {
+        (&self.lock().rows[index as usize]).into()
     }
 
     pub(crate) fn len(&self) -> u32 {

@@ -23,8 +23,7 @@ use super::ties::Ties;
 use super::track::{Surroundings, Track};
 use crate::error::ErrorKind;
 use crate::generator::OpenSlices;
-use crate::record::{Drain, HAS_FLOW, HEAD_WORDS, Kind};
-use crate::sync;
+use crate::record::{Drain, HAS_FLOW, HEAD_WORDS, Kind, is_event};
 
 /// What the records of one window take at most, in words; so the window bounds memory too.
 const WINDOW_WORDS: usize = 2 << 20;
@@ -45,6 +44,7 @@ pub(crate) fn run(
 ) {
     let mut rings = Rings::default();
     let mut worker = Worker::new(link, sink, path, described);
+    link.ready();
     // A fault of ours must not take the program with it, nor leave its threads waiting.
     let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings, uuid)));
     if let Err(panic) = outcome {
@@ -107,7 +107,7 @@ impl<'l> Worker<'l> {
         let config = &link.config;
         let window = config.window.min(WINDOW_WORDS);
         let window = window + Patience::extra(window);
-        let out = Output::new(sink, path, config.batch_packets, config.batch_bytes);
+        let out = Output::new(sink, path, config.batch_packets, config.batch_bytes, link.served());
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
         let live = config.is_live.then(|| Box::new(Live::new(described.set_process())));
@@ -183,12 +183,13 @@ impl<'l> Worker<'l> {
             return;
         }
         self.link.refuse_rings();
+        self.link.listen();
         rings.ask(self.link);
         self.new_threads();
         let live = self.live.as_deref();
         rings.all.iter().for_each(Drain::begin_close);
         live.inspect(|live| live.begin_close());
-        sync::heavy();
+        self.link.fence();
         rings.all.iter().for_each(Drain::finish_close);
         live.inspect(|live| live.finish_close());
     }
@@ -209,7 +210,7 @@ impl<'l> Worker<'l> {
     #[inline(always)]
     pub(super) fn record_at(&mut self, record: &[u64], start: u64, word: u64) {
         // Before anything can go wrong with it.
-        self.counts.events += u64::from(is_event(record));
+        self.counts.events += u64::from(is_event(record[0]));
         self.place(record, start, word);
     }
 
@@ -426,7 +427,7 @@ impl<'l> Worker<'l> {
     fn abandon(&mut self, rings: &mut Rings) {
         let (link, patience) = (self.link, self.patience);
         rings.take(link, patience, Pass::Whole, |record| {
-            self.counts.events += u64::from(is_event(record));
+            self.counts.events += u64::from(is_event(record[0]));
         });
         self.is_abandoned = true;
     }
@@ -440,12 +441,6 @@ impl<'l> Worker<'l> {
         };
         Stats { packets, bytes, dropped, ..self.counts }
     }
-}
-
-/// Whether a record counts as an event: the end of a slice does not.
-#[inline(always)]
-fn is_event(record: &[u64]) -> bool {
-    record.first().is_some_and(|&head| head & 0xFF != Kind::End as u64)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::process::{Message, Program};
 use crate::record::{Drain, Ring};
 
 /// A thread as it records in one session: spans of an earlier one are not of it.
@@ -21,7 +22,11 @@ pub(crate) struct ThreadLink {
     pub(crate) tid: u32,
     pub(crate) name: Box<str>,
     /// What the operating system called it when it began: the start of its name.
-    system_name: Option<String>,
+    pub(crate) system_name: Option<String>,
+    /// The process that it is of.
+    pub(crate) process: u32,
+    /// A worker in another process, and the thread's number there.
+    told: Option<(Arc<Program>, u64)>,
     state: Mutex<State>,
 }
 
@@ -73,7 +78,10 @@ pub struct Loss {
 }
 
 impl ThreadLink {
-    pub(crate) fn of_this_thread(attachment: Attachment) -> Self {
+    pub(crate) fn of_this_thread(
+        attachment: Attachment,
+        told: Option<(Arc<Program>, u64)>,
+    ) -> Self {
         let tid = system::tid();
         let system_name = system::own_name();
         let given = given_name();
@@ -84,11 +92,26 @@ impl ThreadLink {
             Some(name) if tid != std::process::id() => name.into(),
             _ => system_name.clone().unwrap_or_else(|| format!("thread {tid}")).into(),
         };
-        Self { attachment, tid, name, system_name, state: Mutex::new(state) }
+        let process = std::process::id();
+        Self { attachment, tid, name, system_name, process, told, state: Mutex::new(state) }
+    }
+
+    /// A thread of another process, as a worker is told of it.
+    pub(crate) fn told(process: u32, tid: u32, name: &str, system_name: Option<String>) -> Self {
+        let attachment = Attachment { thread: 0, number: 0 };
+        let (name, state) = (name.into(), Mutex::default());
+        Self { attachment, tid, name, system_name, process, told: None, state }
+    }
+
+    fn tell(&self, message: impl FnOnce(u64) -> Message) {
+        if let Some((program, id)) = &self.told {
+            program.send(&message(*id));
+        }
     }
 
     /// See [`give_name`], of a thread that records already.
     pub(crate) fn give_name(&self, name: &str) {
+        self.tell(|thread| Message::Named { thread, name: name.to_owned() });
         self.state().given_name = Some(name.to_owned());
     }
 
@@ -106,20 +129,41 @@ impl ThreadLink {
         if state.is_closed || sum.checked_mul(8)? > limit_bytes as u64 {
             return None;
         }
-        let (ring, drain) = Ring::with_bytes(usize::try_from(larger * 8).ok()?);
+        let bytes = usize::try_from(larger * 8).ok()?;
         state.grown_words = sum;
+        if let Some((program, id)) = self.told.as_ref().filter(|(program, _)| !program.is_dead()) {
+            let (grown, ring) = program.ring(bytes)?;
+            program.send(&Message::Grown { thread: *id, ring });
+            return Some(grown);
+        }
+        let (ring, drain) = Ring::with_bytes(bytes);
         state.grown.push(drain);
         Some(ring)
     }
 
+    /// The worker's side: the program tells of a ring to go on in.
+    pub(crate) fn add_ring(&self, drain: Drain) {
+        self.state().grown.push(drain);
+    }
+
+    /// No ring grows any more.
+    pub(crate) fn refuse_growth(&self) {
+        self.state().is_closed = true;
+    }
+
     /// Another thread ends a span of this one.
     pub(crate) fn end_later(&self, token: u64, ticks: u64) {
+        self.tell(|thread| Message::Ended { thread, token, ticks });
         self.state().ended.push((token, ticks));
     }
 
     /// The spans that others have ended, each but once.
     pub(crate) fn ended(&self) -> Vec<(u64, u64)> {
-        std::mem::take(&mut self.state().ended)
+        let ended = std::mem::take(&mut self.state().ended);
+        if !ended.is_empty() {
+            self.tell(|thread| Message::Taken { thread });
+        }
+        ended
     }
 
     /// The ring after one that was let go; `None` if the thread is over.
@@ -131,6 +175,12 @@ impl ThreadLink {
     /// The thread ends.
     pub(crate) fn end(&self) {
         let name = system::own_name();
+        self.tell(|thread| Message::Over { thread, name: name.clone() });
+        self.end_as(name);
+    }
+
+    /// It has ended, under that name.
+    pub(crate) fn end_as(&self, name: Option<String>) {
         self.state().last_name = name;
     }
 
@@ -155,7 +205,7 @@ impl ThreadLink {
         if given.is_some() {
             return given;
         }
-        let now = last.or_else(|| system::name_of(self.tid))?;
+        let now = last.or_else(|| system::name_of(self.process, self.tid))?;
         (Some(&now) != self.system_name.as_ref()).then_some(now)
     }
 }
@@ -178,8 +228,8 @@ mod system {
         (answer == 0).then(|| String::from_utf8_lossy(name).into_owned())
     }
 
-    pub(super) fn name_of(tid: u32) -> Option<String> {
-        let name = std::fs::read(format!("/proc/self/task/{tid}/comm")).ok()?;
+    pub(super) fn name_of(process: u32, tid: u32) -> Option<String> {
+        let name = std::fs::read(format!("/proc/{process}/task/{tid}/comm")).ok()?;
         Some(String::from_utf8_lossy(name.trim_ascii_end()).into_owned())
     }
 }
@@ -204,7 +254,7 @@ mod system {
         None
     }
 
-    pub(super) fn name_of(_: u32) -> Option<String> {
+    pub(super) fn name_of(_: u32, _: u32) -> Option<String> {
         None
     }
 }
