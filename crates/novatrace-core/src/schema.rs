@@ -37,12 +37,14 @@ pub mod trace_packet {
     pub const INTERNED_DATA: u32 = 12;
     pub const SEQUENCE_FLAGS: u32 = 13;
     pub const PREVIOUS_PACKET_DROPPED: u32 = 42;
+    pub const COMPRESSED_PACKETS: u32 = 50;
     pub const TIMESTAMP_CLOCK_ID: u32 = 58;
     pub const TRACE_PACKET_DEFAULTS: u32 = 59;
     pub const TRACK_DESCRIPTOR: u32 = 60;
     pub const FIRST_PACKET_ON_SEQUENCE: u32 = 87;
     pub const TRACE_UUID: u32 = 89;
     pub const TRACE_ATTRIBUTES: u32 = 126;
+    pub const ZSTD_COMPRESSED_PACKETS: u32 = 133;
 }
 
 pub mod clock_snapshot {

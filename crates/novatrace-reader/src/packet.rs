@@ -308,9 +308,10 @@ impl Packed {
     }
 }
 
-/// Field numbers that the encoder has no use for.
-pub(crate) const COMPRESSED_PACKETS: u32 = 50;
-pub(crate) const ZSTD_COMPRESSED_PACKETS: u32 = 133;
+pub(crate) use novatrace_core::schema::trace_packet::{
+    COMPRESSED_PACKETS, ZSTD_COMPRESSED_PACKETS,
+};
+/// A field number that the encoder has no use for.
 const FIRST_EXTENSION: u32 = 1_000;
 
 fn range(bytes: &[u8], inner: &[u8]) -> (u32, u32) {

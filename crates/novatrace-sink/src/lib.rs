@@ -14,12 +14,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bundle;
+mod compressed;
+mod compression;
 mod error;
 mod file;
 
 use std::fmt;
 use std::io;
 
+pub use compressed::Compressed;
+pub use compression::{Compression, CompressionError};
 pub use error::CreateError;
 pub use file::FileSink;
 
@@ -36,12 +41,54 @@ pub trait Sink: Send + fmt::Debug {
     /// helped.
     fn write(&mut self, batch: &[u8]) -> io::Result<()>;
 
-    /// Called when no batch will follow.
+    /// How many of the batches that were taken have not arrived yet: the latest ones. After an error, those
+    /// that never will. For sinks that have something between them and the file, such as a thread.
+    fn pending(&self) -> usize {
+        0
+    }
+
+    /// How many bytes the batches that have arrived take where they are, if that is not their own length.
+    fn stored_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// Waits until all batches that were taken have arrived.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept them from it.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Called when no batch will follow. Waits as [`flush`](Self::flush) does.
     ///
     /// # Errors
     ///
     /// Whatever kept earlier batches from arriving.
     fn finish(&mut self) -> io::Result<()> {
-        Ok(())
+        self.flush()
+    }
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        (**self).write(batch)
+    }
+
+    fn pending(&self) -> usize {
+        (**self).pending()
+    }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        (**self).stored_bytes()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        (**self).finish()
     }
 }
