@@ -7,6 +7,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
 mod measure;
+mod workload;
 
 use std::hint::black_box;
 use std::path::Path;
@@ -16,32 +17,12 @@ use anyhow::Result;
 use novatrace::{Counter, Overflow, Session};
 
 use measure::{median, processor_ns};
+use workload::{SPANS, four_deep, w1};
 
-const SPANS: u64 = 1_000_000;
 /// Spans of one burst: they fit a thread's buffer.
 const BURST: u64 = 32_000;
 
 static SAMPLES: Counter = novatrace::counter!("samples", unit = "items");
-
-macro_rules! four_deep {
-    ($a:literal $b:literal $c:literal $d:literal $($argument:tt)*) => {{
-        let _a = novatrace::trace!($a $($argument)*);
-        let _b = novatrace::trace!($b $($argument)*);
-        let _c = novatrace::trace!($c $($argument)*);
-        let _d = novatrace::trace!($d $($argument)*);
-    }};
-}
-
-/// So many spans, a multiple of 16.
-#[inline(never)]
-fn w1(spans: u64) {
-    for _ in 0..spans / 16 {
-        four_deep!("a0" "a1" "a2" "a3");
-        four_deep!("b0" "b1" "b2" "b3");
-        four_deep!("c0" "c1" "c2" "c3");
-        four_deep!("d0" "d1" "d2" "d3");
-    }
-}
 
 #[inline(never)]
 fn w2(spans: u64) {

@@ -8,6 +8,7 @@
 // Times of the bench itself, never of a trace.
 
 mod measure;
+mod workload;
 
 use std::fs::File;
 use std::io::Write;
@@ -18,9 +19,8 @@ use anyhow::Result;
 use novatrace::{Name, NormalTrack, TraceGenerator};
 
 use measure::{median, processor_ns};
+use workload::{DURATIONS, EVENTS, W6};
 
-const DURATIONS: u64 = 1_000_000;
-const EVENTS: f64 = 1_250_000.0;
 /// Events of one burst: they fit a ring of the default size.
 const BURST: u64 = 8_000;
 
@@ -80,22 +80,10 @@ fn floor(path: &Path) -> Result<f64> {
 }
 
 fn w6(path: &Path) -> Result<(f64, u64)> {
-    let names: Vec<Name> = (0..200).map(|at| Name::new(&format!("operation_{at}"))).collect();
-    let (m, k) = (Name::new("m"), Name::new("k"));
     let trace = TraceGenerator::create(path)?;
-    let groups: Vec<_> = (0..8).map(|at| trace.group(&format!("Die:{at}"))).collect();
-    let tracks: Vec<_> = (0..64).map(|at| groups[at % 8].track(&format!("XPU:{at}"))).collect();
-    let counters: Vec<_> =
-        groups.iter().map(|group| group.counter("bandwidth").unit("GB/s")).collect();
+    let workload = W6::new(&trace);
     let start = Instant::now();
-    for at in 0..DURATIONS {
-        let name = names[usize::try_from(at % 200)?];
-        let track = &tracks[usize::try_from(at % 64)?];
-        track.duration(at * 40, 1_500, name).arg(m, at % 1_000).arg(k, at % 77).emit()?;
-        if at % 4 == 0 {
-            counters[usize::try_from(at / 4 % 8)?].count(at * 40, at as f64 * 0.5)?;
-        }
-    }
+    workload.record()?;
     let stats = trace.finish()?;
     Ok((start.elapsed().as_secs_f64() * 1e9 / EVENTS, stats.bytes))
 }

@@ -23,6 +23,7 @@ def open(
     attributes: Mapping[str, str | int] | None = None,
     flush_interval: float | None = None,
     process_name: str | None = None,
+    compression: str | None = None,
 ) -> Session:
     """Starts recording into a file, which is created or emptied: everything that `trace`, `instant`,
     counters and decorated functions say from here on, of all threads, until the session is closed.
@@ -31,7 +32,10 @@ def open(
     `NOVATRACE_CATEGORIES` takes their place. `capacity` is the size of each thread's buffer in bytes
     (4 MiB); what finds no room there is left out and counted (`"drop"`), waits (`"block"`), or gets a
     larger buffer up to `grow_limit` bytes (`"grow"`). `flush_interval` is in seconds (0.1): what is older
-    is in the file if the program is killed. `process_name` is `sys.argv[0]` by default.
+    is in the file if the program is killed. `process_name` is `sys.argv[0]` by default. `compression` is
+    `"none"`, `"zlib"`, `"zlib:1"` to `"zlib:9"`, or `"zstd"`, `"zstd:1"` to `"zstd:19"`, which only viewers
+    since version 58 of the trace processor can read; the environment variable `NOVATRACE_COMPRESSION` takes
+    its place.
 
     Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
     the file cannot be made.
@@ -141,11 +145,11 @@ class Report:
 
     @property
     def packets(self) -> int:
-        """Packets of Perfetto's that were written."""
+        """Packets of Perfetto's that were written, those in compressed bundles included."""
 
     @property
     def bytes(self) -> int:
-        """Size of the trace."""
+        """Size of the trace, as it is compressed."""
 
 @overload
 def trace(name: _F, /, *, category: str | None = None) -> _F: ...
@@ -350,7 +354,7 @@ class TraceGenerator:
     Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
     `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
     `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
-    is within the window.
+    is within the window. `compression` is that of `open`.
 
     Raises `TraceFileError`, an `OSError`, if the file cannot be made.
 
@@ -372,6 +376,7 @@ class TraceGenerator:
         default_category: str | None = "default",
         list_max_size: int = 256,
         flush_interval: float | None = None,
+        compression: str | None = None,
     ) -> TraceGenerator: ...
     @property
     def path(self) -> str:
@@ -433,11 +438,11 @@ class Stats:
 
     @property
     def packets(self) -> int:
-        """Packets of Perfetto's that were written."""
+        """Packets of Perfetto's that were written, those in compressed bundles included."""
 
     @property
     def bytes(self) -> int:
-        """Size of the trace."""
+        """Size of the trace, as it is compressed."""
 
     @property
     def lanes(self) -> int:

@@ -54,6 +54,9 @@ def main(arguments):
         "--exclude", metavar="GLOB", action="append", default=[], help="no functions of such files"
     )
     parser.add_argument("--c-functions", action="store_true", help="also functions written in C")
+    parser.add_argument(
+        "--compression", metavar="CODEC", help="none, zlib, zstd, or with a level as in zlib:6 (default: none)"
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing at the end")
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.add_argument("script", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -83,8 +86,8 @@ def run(parser, chosen):
         # A program that is not there does not cost the trace of the last one that was.
         go = prepare(parser, arguments)
         try:
-            session = novatrace.open(chosen.output, overflow="block")
-        except novatrace.TraceFileError as error:
+            session = novatrace.open(chosen.output, overflow="block", compression=chosen.compression)
+        except (novatrace.TraceFileError, novatrace.TraceValueError) as error:
             parser.error(str(error))
         atexit.register(finish, session, chosen, os.getpid(), ending)
         ending[0] = hook(chosen)

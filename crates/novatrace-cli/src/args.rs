@@ -159,6 +159,7 @@ fn time(text: &str) -> Result<i64, String> {
 #[derive(Args, Debug)]
 #[command(after_long_help = "Examples:
   novatrace demo
+  novatrace demo --compression zlib:6
   novatrace demo --model gpt2 --hardware edge-1x2
   novatrace demo --model ./config.json --prompt-tokens 512 --decode-steps 16 -o big.pftrace")]
 pub(crate) struct Demo {
@@ -181,6 +182,10 @@ pub(crate) struct Demo {
     /// Tokens generated one at a time after the first
     #[arg(long, value_name = "N", default_value_t = accelerator::Workload::default().decode_steps)]
     pub(crate) decode_steps: u64,
+
+    /// How to compress the trace: none, zlib, zstd, or with a level as in zlib:6
+    #[arg(short, long, value_name = "CODEC", default_value_t = novatrace::Compression::None)]
+    pub(crate) compression: novatrace::Compression,
 
     /// Print nothing but errors
     #[arg(short, long)]

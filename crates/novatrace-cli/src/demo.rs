@@ -21,6 +21,7 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     let generator = TraceGenerator::builder()
         .attribute("model", plan.model().name.as_str())
         .attribute("hardware", plan.hardware().name.as_str())
+        .compression(demo.compression)
         .create(&demo.out)
         .with_context(|| format!("cannot write the trace to `{}`", demo.out.display()))?;
 

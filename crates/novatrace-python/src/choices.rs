@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use novatrace::Attribute;
+use novatrace::{Attribute, Compression};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -29,4 +29,9 @@ pub(crate) fn batch(py: Python<'_>, seconds: f64) -> PyResult<(usize, usize, Dur
     let time = Duration::try_from_secs_f64(seconds)
         .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
     Ok((1 << 14, 256 << 10, time))
+}
+
+/// How a trace is compressed, as in `"zlib:6"`.
+pub(crate) fn compression(py: Python<'_>, text: &str) -> PyResult<Compression> {
+    text.parse().map_err(|error: novatrace::CompressionError| value_error(py, error.to_string()))
 }

@@ -258,7 +258,7 @@ pub(crate) struct TraceGenerator {
 #[pymethods]
 impl TraceGenerator {
     #[new]
-    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None))]
+    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, compression=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     pub(crate) fn new(
         py: Python<'_>,
@@ -269,6 +269,7 @@ impl TraceGenerator {
         default_category: Option<&str>,
         list_max_size: usize,
         flush_interval: Option<f64>,
+        compression: Option<&str>,
     ) -> PyResult<Self> {
         let mut builder = novatrace::TraceGenerator::builder();
         for (key, value) in choices::attributes(attributes)? {
@@ -289,6 +290,9 @@ impl TraceGenerator {
         if let Some(seconds) = flush_interval {
             let (packets, bytes, time) = choices::batch(py, seconds)?;
             builder = builder.batch(packets, bytes, time);
+        }
+        if let Some(compression) = compression {
+            builder = builder.compression(choices::compression(py, compression)?);
         }
         Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
     }

@@ -48,7 +48,7 @@ pub(crate) struct Session {
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None))]
+#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -60,6 +60,7 @@ pub(crate) fn open(
     attributes: Option<&Bound<'_, PyDict>>,
     flush_interval: Option<f64>,
     process_name: Option<&str>,
+    compression: Option<&str>,
 ) -> PyResult<Session> {
     let mut builder = novatrace::Session::builder();
     if let Some(categories) = categories {
@@ -83,6 +84,9 @@ pub(crate) fn open(
     if let Some(seconds) = flush_interval {
         let (packets, bytes, time) = choices::batch(py, seconds)?;
         builder = builder.batch(packets, bytes, time);
+    }
+    if let Some(compression) = compression {
+        builder = builder.compression(choices::compression(py, compression)?);
     }
     let name = match process_name {
         Some(name) => name.to_owned(),

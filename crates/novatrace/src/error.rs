@@ -51,6 +51,15 @@ pub enum ErrorKind {
     /// The trace file cannot be made. There is no trace then.
     #[error(transparent)]
     Create(novatrace_sink::CreateError),
+    /// A variable of the environment, by which whoever runs a program chooses, has a value that is none.
+    /// There is no trace then, and no file was touched.
+    #[error("cannot create a trace as the environment variable {variable} says")]
+    Environment {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with its value.
+        source: novatrace_sink::CompressionError,
+    },
     /// A live session is open already, and goes on. There is one at a time.
     #[error("cannot open a session: one is open since {first}; close that first")]
     AlreadyOpen {

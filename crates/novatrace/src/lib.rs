@@ -82,6 +82,7 @@ mod process;
 mod process;
 mod profile;
 mod record;
+mod sink;
 mod sync;
 mod time;
 mod value;
@@ -97,7 +98,7 @@ pub use generator::{
 };
 pub use name::{Label, Name};
 pub use novatrace_core::Limits;
-pub use novatrace_sink::{CreateError, FileSink, Sink};
+pub use novatrace_sink::{Compressed, Compression, CompressionError, CreateError, FileSink, Sink};
 pub use profile::{
     ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
     SpanGuard, TrackSpan, flow, name_thread, open, track,

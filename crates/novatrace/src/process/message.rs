@@ -75,6 +75,7 @@ struct ConfigFacts {
     ring_bytes: usize,
     batch: (usize, usize, Duration),
     is_live: bool,
+    compression: String,
 }
 
 impl Hello {
@@ -110,6 +111,7 @@ impl Hello {
                 ring_bytes: config.ring_bytes,
                 batch: (config.batch_packets, config.batch_bytes, config.batch_time),
                 is_live: config.is_live,
+                compression: config.compression.to_string(),
             },
         }
     }
@@ -140,6 +142,8 @@ impl Hello {
             process_name: Some(self.process_name.as_str().into()),
             process: self.program,
             worker: crate::Worker::Thread,
+            // Of the same library, so that it is known.
+            compression: facts.compression.parse().unwrap_or_default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use novatrace_sink::{FileSink, Sink};
+use novatrace_sink::{Compression, FileSink, Sink};
 
 use super::clock::{self, ClockSource};
 use super::exit;
@@ -16,6 +16,7 @@ use super::site::registry;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
+use crate::sink;
 use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
@@ -83,7 +84,8 @@ impl Live {
 /// # Errors
 ///
 /// [`ErrorKind::AlreadyOpen`] while another session is open, which goes on;
-/// [`ErrorKind::Create`] if the file cannot be made: nothing is recorded then.
+/// [`ErrorKind::Create`] if the file cannot be made, and [`ErrorKind::Environment`] if
+/// `NOVATRACE_COMPRESSION` names no compression: nothing is recorded then.
 #[track_caller]
 pub fn open(path: impl AsRef<Path>) -> Result<Session, Error> {
     Session::builder().create(path)
@@ -181,6 +183,13 @@ impl SessionBuilder {
         self
     }
 
+    /// How the trace is compressed; see [`TraceBuilder::compression`], also for the environment variable
+    /// `NOVATRACE_COMPRESSION`.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.config.compression = compression;
+        self
+    }
+
     /// Whether a panic, of whatever thread, is recorded as an instant and flushes the trace; not so
     /// by default. Installs a panic hook, once, that calls the one before it.
     pub fn flush_on_panic(mut self, flush: bool) -> Self {
@@ -194,14 +203,15 @@ impl SessionBuilder {
     ///
     /// Those of [`open`].
     #[track_caller]
-    pub fn create(self, path: impl AsRef<Path>) -> Result<Session, Error> {
+    pub fn create(mut self, path: impl AsRef<Path>) -> Result<Session, Error> {
         let opened = Location::caller();
         // Before the file is touched: it could be the other session's.
         if let Some(first) = registry().session() {
             return Err(already_open(first));
         }
-        let sink = FileSink::create(path).map_err(ErrorKind::Create)?;
-        self.start(|config| Link::start_file(config, sink), opened)
+        self.config.compression = sink::compression(self.config.compression)?;
+        let file = FileSink::create(path).map_err(ErrorKind::Create)?;
+        self.start(|config| Link::start_file(config, file), opened)
     }
 
     /// Starts recording into any sink.
@@ -211,7 +221,8 @@ impl SessionBuilder {
     /// Those of [`open`] but [`ErrorKind::Create`].
     #[track_caller]
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
-        self.start(|config| Link::start(config, Box::new(sink), None), Location::caller())
+        let sink = sink::compressed(sink, self.config.compression);
+        self.start(|config| Link::start(config, sink, None), Location::caller())
     }
 
     fn start(
@@ -282,9 +293,9 @@ pub struct Report {
     pub threads: u64,
     /// Extra lanes that were needed for spans of one track that overlap.
     pub lanes: u64,
-    /// Packets handed to the sink.
+    /// Packets in the trace; those in bundles count, and not the bundles.
     pub packets: u64,
-    /// Bytes handed to the sink.
+    /// Bytes of the trace where it is: of the file, as it is compressed.
     pub bytes: u64,
 }
 

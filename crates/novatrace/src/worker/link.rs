@@ -10,7 +10,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use novatrace_core::Limits;
-use novatrace_sink::{FileSink, Sink};
+use novatrace_sink::{Compression, FileSink, Sink};
 
 use super::describe::Described;
 use super::mourn::Mourner;
@@ -26,6 +26,7 @@ use crate::name::Name;
 use crate::process::{self, Message, Numbers, Program, ReportFacts, Served};
 use crate::profile::{SiteNames, site_names_from};
 use crate::record::{self, Closed, Drain, Fill, HEAD_WORDS, Ring, Source};
+use crate::sink;
 use crate::sync;
 
 /// The choices a trace was made with.
@@ -48,6 +49,8 @@ pub(crate) struct Config {
     /// The process whose trace it is.
     pub(crate) process: u32,
     pub(crate) worker: Worker,
+    /// Of a file: whoever has another sink does it.
+    pub(crate) compression: Compression,
 }
 
 impl Config {
@@ -194,7 +197,8 @@ impl Link {
                 Err(error) => why = Some(error.to_string()),
             }
         }
-        Self::start_thread(config, Box::new(file), Some(path), why)
+        let sink = sink::compressed(file, config.compression);
+        Self::start_thread(config, sink, Some(path), why)
     }
 
     fn start_process(mut config: Config, file: &FileSink) -> io::Result<Arc<Self>> {
@@ -252,7 +256,8 @@ impl Link {
             link.hear(message);
         }
         let sink = FileSink::of_file(trace, path.clone().unwrap_or_default());
-        run::run(&link, Box::new(sink), path, uuid, described);
+        let sink = sink::compressed(sink, link.config.compression);
+        run::run(&link, sink, path, uuid, described);
     }
 
     fn new(config: Config, side: Side, first_flow: u64, fallback: Option<String>) -> Arc<Self> {

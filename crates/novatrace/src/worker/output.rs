@@ -1,6 +1,7 @@
 //! Batches of packets on their way to the sink, and what becomes of them when it fails.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -11,6 +12,14 @@ use novatrace_sink::Sink;
 
 use crate::error::{Error, ErrorKind};
 use crate::process::Served;
+
+/// A batch's packets, events and bytes.
+#[derive(Debug, Clone, Copy)]
+struct Batch {
+    packets: u64,
+    events: u64,
+    bytes: u64,
+}
 
 /// Gathers packets, and writes them a batch at a time.
 #[derive(Debug)]
@@ -29,6 +38,8 @@ pub(crate) struct Output {
     /// The sink's first error; it gets nothing more then.
     error: Option<Error>,
     has_failed: bool,
+    /// Batches that the sink has taken, and that may not have arrived.
+    pending: VecDeque<Batch>,
     packets: u64,
     bytes: u64,
     /// Of the packets, those that are events.
@@ -57,6 +68,7 @@ impl Output {
             since: None,
             error: None,
             has_failed: false,
+            pending: VecDeque::new(),
             packets: 0,
             bytes: 0,
             events: 0,
@@ -105,12 +117,12 @@ impl Output {
             let Self { sink, batch, .. } = self;
             match caught(|| sink.write(batch)) {
                 Ok(()) => {
-                    self.packets += self.batch_packets as u64;
-                    self.bytes += self.batch.len() as u64;
-                    self.events += self.batch_events;
-                    if let Some(served) = &self.served {
-                        served.written(self.bytes, self.events);
-                    }
+                    self.pending.push_back(Batch {
+                        packets: self.batch_packets as u64,
+                        events: self.batch_events,
+                        bytes: self.batch.len() as u64,
+                    });
+                    self.settle();
                 }
                 Err(source) => self.fail(source),
             }
@@ -124,8 +136,54 @@ impl Output {
         self.since = None;
     }
 
+    /// Counts the batches that have arrived.
+    fn settle(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let sink = &self.sink;
+        // Of a sink that panics when it is asked, none has.
+        let asked = caught(|| Ok((sink.pending(), sink.stored_bytes())));
+        let Ok((pending, stored)) = asked else { return };
+        while self.pending.len() > pending
+            && let Some(batch) = self.pending.pop_front()
+        {
+            self.packets += batch.packets;
+            self.bytes += batch.bytes;
+            self.events += batch.events;
+        }
+        self.bytes = stored.unwrap_or(self.bytes);
+        if let Some(served) = &self.served {
+            served.written(self.bytes, self.events);
+        }
+    }
+
+    /// Writes the rest, and waits until it has arrived.
+    pub(crate) fn flush(&mut self) {
+        self.write();
+        self.arrive();
+    }
+
+    /// Waits until what has been written has arrived.
+    pub(crate) fn arrive(&mut self) {
+        self.wait(|sink| sink.flush());
+    }
+
+    fn wait(&mut self, call: impl FnOnce(&mut dyn Sink) -> io::Result<()>) {
+        if self.has_failed {
+            return;
+        }
+        match caught(|| call(&mut *self.sink)) {
+            Ok(()) => self.settle(),
+            Err(source) => self.fail(source),
+        }
+    }
+
     /// Writes what has waited for `time`, since this was first called with it.
     pub(crate) fn write_if_older(&mut self, time: Duration) {
+        if !self.has_failed {
+            self.settle();
+        }
         if self.batch.is_empty() {
             return;
         }
@@ -139,15 +197,14 @@ impl Output {
     /// Writes the rest, and tells the sink that it was the rest.
     pub(crate) fn finish(&mut self) {
         self.write();
-        if !self.has_failed
-            && let Err(source) = caught(|| self.sink.finish())
-        {
-            self.fail(source);
-        }
+        self.wait(|sink| sink.finish());
     }
 
     fn fail(&mut self, source: std::io::Error) {
         self.has_failed = true;
+        self.settle();
+        let lost = self.pending.drain(..).map(|batch| batch.events);
+        self.dropped += lost.sum::<u64>();
         let kind = ErrorKind::Write { path: self.path.clone(), bytes: self.bytes, source };
         self.error = Some(kind.into());
     }
@@ -169,7 +226,7 @@ impl Output {
 }
 
 /// What a sink did; a panic is a failure like others.
-fn caught(call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     // The sink is not called again after a failure.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
         let message = panic_message(&*panic);

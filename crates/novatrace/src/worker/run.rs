@@ -158,7 +158,7 @@ impl<'l> Worker<'l> {
             progress |= self.take_live();
             if asked.flush {
                 self.drain_all();
-                self.out.write();
+                self.out.flush();
             }
             self.out.write_if_older(self.link.config.batch_time);
             if let Some(error) = self.out.take_error() {
@@ -430,6 +430,8 @@ impl<'l> Worker<'l> {
             self.counts.events += u64::from(is_event(record[0]));
         });
         self.is_abandoned = true;
+        // Not what the batch has, which may end in the middle of a packet.
+        self.out.arrive();
     }
 
     fn stats(&self) -> Stats {

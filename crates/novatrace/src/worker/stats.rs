@@ -6,9 +6,9 @@
 pub struct Stats {
     /// Slices, instants and counter samples that were recorded: accepted by their calls.
     pub events: u64,
-    /// Packets handed to the sink.
+    /// Packets in the trace; those in bundles count, and not the bundles.
     pub packets: u64,
-    /// Bytes handed to the sink.
+    /// Bytes of the trace where it is: of the file, as it is compressed.
     pub bytes: u64,
     /// Extra lanes that were needed for slices that overlap, came late, or stayed open.
     pub lanes: u64,
