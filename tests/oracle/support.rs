@@ -1,4 +1,4 @@
-//! What the oracle tests share: a trace recorded into memory, read back by the trace processor.
+//! What the oracle tests share: a trace that is recorded, and read back by the trace processor.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,9 +6,11 @@ use novatrace::{Sink, Stats, TraceBuilder, TraceGenerator};
 use novatrace_testkit::{Loaded, Oracle};
 
 /// Keeps what it is given.
+#[allow(dead_code, reason = "not every file with tests has one of these")]
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Memory(Arc<Mutex<Vec<u8>>>);
 
+#[allow(dead_code, reason = "as above")]
 impl Memory {
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.0.lock().expect("not poisoned").clone()
@@ -27,12 +29,14 @@ pub(crate) fn written(
     builder: TraceBuilder,
     record: impl FnOnce(&TraceGenerator),
 ) -> (Vec<u8>, Stats) {
-    let memory = Memory::default();
-    let trace = builder.sink(memory.clone()).expect("a thread can be started");
+    // In a file, which a worker of another process can write too.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("trace");
+    let trace = builder.create(&path).expect("a trace");
     record(&trace);
-    let stats = trace.finish().expect("memory takes all");
+    let stats = trace.finish().expect("a file takes all");
     assert_eq!((stats.dropped, stats.refused), (0, 0));
-    let bytes = memory.bytes();
+    let bytes = std::fs::read(&path).expect("it is there");
     assert_eq!(stats.bytes, bytes.len() as u64);
     (bytes, stats)
 }

@@ -11,6 +11,7 @@ mod python;
 mod sanitize;
 mod sql;
 mod test;
+mod torture;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -27,6 +28,8 @@ enum Command {
     Sanitize(sanitize::Options),
     /// Sets up the oracle only: Perfetto's trace processor and Node, in .oracle/.
     Oracle,
+    /// Kills, stops and starves programs that record, and counts what is not in their traces.
+    Torture(torture::Options),
     /// Queries a trace with Perfetto's trace processor.
     Sql(sql::Options),
     /// Builds and installs the Python package, and runs its tests only; what follows goes to pytest.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
             oracle::SetUp::Ready => ExitCode::SUCCESS,
             oracle::SetUp::Absent(_) => ExitCode::FAILURE,
         }),
+        Command::Torture(options) => torture::run(&options),
         Command::Sql(options) => sql::run(&options),
         Command::Python { arguments } => python::run_tests(&arguments),
         Command::Picture(options) => picture::run(&options),

@@ -48,6 +48,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         run.cargo("documentation", &["doc", "--workspace", "--no-deps", "--keep-going"])?;
     }
     run.cargo("tests", &["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"])?;
+    run.step("worker in another process", Run::worker)?;
     if !options.quick {
         // The same file is among the tests above, with everything compiled in.
         run.cargo(
@@ -62,6 +63,18 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     }
     Ok(run.close())
 }
+
+/// Tests that a worker in a process of its own has to pass like a thread.
+const TESTS_OF_RECORDING: [&str; 8] = [
+    "arguments",
+    "flows",
+    "generator",
+    "live",
+    "live_macros",
+    "live_threads",
+    "live_tracks",
+    "order",
+];
 
 fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
@@ -212,6 +225,14 @@ impl Run {
             counts.failed = 1;
         }
         Ok(counts)
+    }
+
+    /// Runs the oracle's tests of recording again, with the worker in a process of its own.
+    fn worker(&self) -> Result<Counts> {
+        let mut cargo = cargo(crate::root(), &["test", "-p", "novatrace-tests", "--no-fail-fast"]);
+        cargo.args(TESTS_OF_RECORDING.iter().flat_map(|name| ["--test", name]));
+        cargo.env("NOVATRACE_WORKER", "process");
+        self.counted_command(cargo)
     }
 
     /// Runs loom's models, in a target folder of their own: the flag is for every crate.

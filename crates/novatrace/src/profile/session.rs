@@ -344,10 +344,18 @@ impl Session {
     ///
     /// The first thing that went wrong. The file is as complete as can be all the same.
     pub fn close(self) -> Result<Report, Error> {
-        let stats = end(&self.live)?;
+        let (report, error) = self.close_anyway();
+        error.map_or(Ok(report), Err)
+    }
+
+    /// [`close`](Self::close) that reports also when something went wrong: how many events are not in the trace.
+    #[must_use = "what went wrong is told here only"]
+    pub fn close_anyway(self) -> (Report, Option<Error>) {
+        let error = end(&self.live).err();
+        let stats = self.live.link.stats();
         let (threads, losses) = self.live.link.thread_report();
         let late = self.live.late.load(Ordering::Relaxed);
-        Ok(Report {
+        let report = Report {
             events: stats.events,
             lost: stats.lost + late,
             dropped: stats.dropped,
@@ -357,7 +365,8 @@ impl Session {
             lanes: stats.lanes,
             packets: stats.packets,
             bytes: stats.bytes,
-        })
+        };
+        (report, error)
     }
 }
 
