@@ -44,7 +44,7 @@ fn annotation(bytes: &[u8], with: &mut dyn FnMut(Reference)) {
             with(Reference::Text(Kind::AnnotationString, iid));
         }
         (debug_annotation::DICT_ENTRIES | debug_annotation::ARRAY_VALUES, Value::Bytes(bytes)) => {
-            annotation(bytes, with)
+            annotation(bytes, with);
         }
         _ => {}
     });

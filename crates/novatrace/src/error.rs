@@ -60,6 +60,9 @@ pub enum ErrorKind {
         /// What is wrong with its value.
         source: novatrace_sink::CompressionError,
     },
+    /// A sink of one's own cannot be cut into parts. There is no trace then.
+    #[error("cannot rotate a trace that goes into a sink; give `create` a path instead")]
+    RotatesNoSink,
     /// A live session is open already, and goes on. There is one at a time.
     #[error("cannot open a session: one is open since {first}; close that first")]
     AlreadyOpen {

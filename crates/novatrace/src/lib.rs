@@ -82,6 +82,7 @@ mod process;
 mod process;
 mod profile;
 mod record;
+mod rotate;
 mod sink;
 mod sync;
 mod time;
@@ -103,6 +104,7 @@ pub use profile::{
     ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
     SpanGuard, TrackSpan, flow, name_thread, open, track,
 };
+pub use rotate::Rotate;
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
 pub use worker::{Loss, Stats, Worker};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use novatrace_sink::{Compression, FileSink, Sink};
+use novatrace_sink::{Compression, Sink};
 
 use super::clock::{self, ClockSource};
 use super::exit;
@@ -16,6 +16,7 @@ use super::site::registry;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
+use crate::rotate::{self, Rotate};
 use crate::sink;
 use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
 
@@ -197,7 +198,15 @@ impl SessionBuilder {
         self
     }
 
-    /// Creates the file, or empties the one that is there, and starts recording.
+    /// Goes on in another file when the one that is being written is large or old enough: for programs
+    /// that run for days.
+    pub fn rotate(mut self, rotate: Rotate) -> Self {
+        self.config.rotate = Some(rotate);
+        self
+    }
+
+    /// Creates the file, or empties the one that is there, and starts recording. With
+    /// [`rotate`](Self::rotate), creates the first part, and removes those of an earlier trace of that path.
     ///
     /// # Errors
     ///
@@ -210,7 +219,7 @@ impl SessionBuilder {
             return Err(already_open(first));
         }
         self.config.compression = sink::compression(self.config.compression)?;
-        let file = FileSink::create(path).map_err(ErrorKind::Create)?;
+        let file = rotate::create(&mut self.config, path.as_ref())?;
         self.start(|config| Link::start_file(config, file), opened)
     }
 
@@ -218,9 +227,11 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`open`] but [`ErrorKind::Create`].
+    /// Those of [`open`] but [`ErrorKind::Create`]; [`ErrorKind::RotatesNoSink`] with
+    /// [`rotate`](Self::rotate).
     #[track_caller]
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
+        rotate::refuse(&self.config)?;
         let sink = sink::compressed(sink, self.config.compression);
         self.start(|config| Link::start(config, sink, None), Location::caller())
     }
@@ -297,6 +308,9 @@ pub struct Report {
     pub packets: u64,
     /// Bytes of the trace where it is: of the file, as it is compressed.
     pub bytes: u64,
+    /// Parts that the trace is in: 1 unless it [rotates](SessionBuilder::rotate). The other numbers are of
+    /// all parts, also those that are not kept.
+    pub parts: u64,
 }
 
 impl Session {
@@ -357,6 +371,7 @@ impl Session {
             lanes: stats.lanes,
             packets: stats.packets,
             bytes: stats.bytes,
+            parts: stats.parts,
         })
     }
 }

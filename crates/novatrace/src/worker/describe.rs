@@ -23,6 +23,7 @@ pub(crate) fn write_header(
     out: &mut Output,
     uuid: u128,
     attributes: &[(String, generator::Attribute)],
+    part: Option<u32>,
 ) {
     header::trace_uuid(&mut out.batch, uuid);
     out.packet();
@@ -30,6 +31,7 @@ pub(crate) fn write_header(
         ("producer", Attribute::Text("novatrace")),
         ("producer_version", Attribute::Text(env!("CARGO_PKG_VERSION"))),
     ];
+    let part = part.map(|number| ("part", Attribute::Int(number.into())));
     let theirs = attributes.iter().map(|(key, value)| {
         let value = match value {
             generator::Attribute::Text(text) => Attribute::Text(text),
@@ -37,7 +39,7 @@ pub(crate) fn write_header(
         };
         (key.as_str(), value)
     });
-    header::trace_attributes(&mut out.batch, ours.into_iter().chain(theirs));
+    header::trace_attributes(&mut out.batch, ours.into_iter().chain(part).chain(theirs));
     out.packet();
 }
 
@@ -55,8 +57,8 @@ pub(crate) struct Described {
     first_explicit: u64,
     /// How many uuids below `first` are used: by threads and the process.
     used_below: u64,
-    /// How many lanes there are.
-    lanes: u64,
+    /// Which rows the lanes are of.
+    lanes: Vec<u32>,
     /// What rows at the top belong to, in a live session.
     process: Option<TrackUuid>,
 }
@@ -67,7 +69,14 @@ impl Described {
         // Far from where the explicit ones are, and from the end of the numbers.
         let first = (first & ((1 << 62) - 1)) | 1 << 62;
         let first_explicit = (first_explicit & ((1 << 34) - 1)) | 1 << 34;
-        Self { uuids: Vec::new(), first, first_explicit, used_below: 0, lanes: 0, process: None }
+        Self {
+            uuids: Vec::new(),
+            first,
+            first_explicit,
+            used_below: 0,
+            lanes: vec![],
+            process: None,
+        }
     }
 
     /// A uuid that no row has, for a track with a sequence of its own.
@@ -142,10 +151,28 @@ impl Described {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        self.lanes += 1;
-        let uuid = TrackUuid(self.first_explicit - self.lanes);
+        self.lanes.push(index);
+        let uuid = self.lane_uuid(self.lanes.len());
         self.write(&rows.settle(index), index, uuid, sequence, out);
         uuid
+    }
+
+    /// Of the lane of that number, from 1.
+    fn lane_uuid(&self, number: usize) -> TrackUuid {
+        TrackUuid(self.first_explicit - number as u64)
+    }
+
+    /// Describes all that has been described, in another part of the trace.
+    pub(crate) fn again(&self, rows: &Rows, shared: &mut Sequence, out: &mut Output) {
+        // A row's parent has a lower number.
+        for (index, uuid) in (0..).zip(&self.uuids) {
+            if let Some(uuid) = *uuid {
+                self.write(&rows.settle(index), index, uuid, shared, out);
+            }
+        }
+        for (number, &index) in (1..).zip(&self.lanes) {
+            self.write(&rows.settle(index), index, self.lane_uuid(number), shared, out);
+        }
     }
 
     fn write(

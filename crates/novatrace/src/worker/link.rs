@@ -26,6 +26,7 @@ use crate::name::Name;
 use crate::process::{self, Message, Numbers, Program, ReportFacts, Served};
 use crate::profile::{SiteNames, site_names_from};
 use crate::record::{self, Closed, Drain, Fill, HEAD_WORDS, Ring, Source};
+use crate::rotate::Rotate;
 use crate::sink;
 use crate::sync;
 
@@ -51,6 +52,9 @@ pub(crate) struct Config {
     pub(crate) worker: Worker,
     /// Of a file: whoever has another sink does it.
     pub(crate) compression: Compression,
+    pub(crate) rotate: Option<Rotate>,
+    /// Of a trace in parts that are files, what those are called after.
+    pub(crate) rotate_path: Option<PathBuf>,
 }
 
 impl Config {

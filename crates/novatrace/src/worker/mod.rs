@@ -6,6 +6,7 @@
 //!                   (decode.rs)    (pending.rs)                  (lanes.rs)             (output.rs)
 //! ```
 
+mod bodies;
 mod decode;
 mod describe;
 mod forms;
@@ -14,6 +15,7 @@ mod link;
 mod live;
 mod mourn;
 mod output;
+mod parts;
 mod pending;
 mod random;
 mod rings;

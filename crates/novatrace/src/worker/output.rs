@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use novatrace_sink::Sink;
 
+use super::link::Config;
 use crate::error::{Error, ErrorKind};
 use crate::process::Served;
+use crate::rotate::Rotation;
 
 /// A batch's packets, events and bytes.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +34,12 @@ pub(crate) struct Output {
     max_packets: usize,
     max_bytes: usize,
     sink: Box<dyn Sink>,
+    /// Of the part, if the trace is in parts.
     path: Option<PathBuf>,
+    rotation: Option<Rotation>,
+    /// What had been written before the part, and what has been carried over into it.
+    bytes_before: u64,
+    bytes_carried: u64,
     /// Since when the batch has not been empty, as far as it has been noticed.
     since: Option<Instant>,
     /// The sink's first error; it gets nothing more then.
@@ -53,10 +60,10 @@ impl Output {
     pub(crate) fn new(
         sink: Box<dyn Sink>,
         path: Option<PathBuf>,
-        max_packets: usize,
-        max_bytes: usize,
+        config: &Config,
         served: Option<&Arc<Served>>,
     ) -> Self {
+        let (max_packets, max_bytes) = (config.batch_packets, config.batch_bytes);
         Self {
             batch: Vec::with_capacity(max_bytes.min(1 << 20)),
             batch_packets: 0,
@@ -65,6 +72,9 @@ impl Output {
             max_bytes,
             sink,
             path,
+            rotation: Rotation::of(config),
+            bytes_before: 0,
+            bytes_carried: 0,
             since: None,
             error: None,
             has_failed: false,
@@ -152,7 +162,7 @@ impl Output {
             self.bytes += batch.bytes;
             self.events += batch.events;
         }
-        self.bytes = stored.unwrap_or(self.bytes);
+        self.bytes = stored.map_or(self.bytes, |stored| self.bytes_before + stored);
         if let Some(served) = &self.served {
             served.written(self.bytes, self.events);
         }
@@ -192,6 +202,61 @@ impl Output {
             Some(since) if since.elapsed() >= time => self.write(),
             Some(_) => {}
         }
+    }
+
+    /// Whether open slices are to be remembered, since the trace may go on in another part.
+    #[inline(always)]
+    pub(crate) fn carries(&self) -> bool {
+        self.rotation.is_some()
+    }
+
+    /// Which part this is, from 1, if the trace is in parts.
+    pub(crate) fn part_number(&self) -> Option<u32> {
+        self.rotation.as_ref().map(Rotation::number)
+    }
+
+    /// How many parts there are.
+    pub(crate) fn parts(&self) -> u64 {
+        self.part_number().unwrap_or(1).into()
+    }
+
+    /// Whether the part is to end.
+    pub(crate) fn is_part_full(&self) -> bool {
+        let Some(rotation) = &self.rotation else { return false };
+        let (bytes, carried) = (self.gathered() - self.bytes_before, self.bytes_carried);
+        !self.has_failed && rotation.is_full(bytes, carried)
+    }
+
+    /// What has been gathered is the last of this part.
+    pub(crate) fn next_part(&mut self) {
+        self.write();
+        if self.has_failed {
+            return;
+        }
+        let Some(rotation) = &mut self.rotation else { return };
+        rotation.next();
+        self.wait(|sink| sink.finish());
+        if self.has_failed {
+            return;
+        }
+        self.bytes_before = self.bytes;
+        let Some(rotation) = &self.rotation else { return };
+        self.path = Some(rotation.part_path());
+        match rotation.open() {
+            Ok(sink) => self.sink = sink,
+            Err(source) => self.fail(source),
+        }
+    }
+
+    /// Bytes of all parts, as far as is known: what is still to be compressed counts as it is.
+    fn gathered(&self) -> u64 {
+        let pending: u64 = self.pending.iter().map(|batch| batch.bytes).sum();
+        self.bytes + pending + self.batch.len() as u64
+    }
+
+    /// What has been gathered is what every part begins with.
+    pub(crate) fn part_begins(&mut self) {
+        self.bytes_carried = self.gathered() - self.bytes_before;
     }
 
     /// Writes the rest, and tells the sink that it was the rest.
@@ -260,7 +325,9 @@ mod tests {
 
     #[test]
     fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
-        let mut out = Output::new(Box::new(Nowhere), None, 100, 100, None);
+        let mut config = crate::TraceGenerator::builder().into_config();
+        config.set_batch(100, 100, Duration::ZERO);
+        let mut out = Output::new(Box::new(Nowhere), None, &config, None);
         for _ in 0..2 {
             out.write_if_older(Duration::ZERO);
             out.batch.push(0);
