@@ -65,7 +65,7 @@ impl Worker<'_> {
 }
 
 /// Takes what is carried over on one sequence into the next part.
-pub(super) struct Carry<'a> {
+pub(crate) struct Carry<'a> {
     pub(super) dictionary: &'a Dictionary,
     pub(super) sequence: &'a mut Sequence,
     pub(super) out: &'a mut Output,
