@@ -1,8 +1,10 @@
 //! What the body of an event refers to by number: so that it can be written again where those numbers
 //! mean nothing yet. Belongs here: finding them. Does not: telling a sequence what they stand for.
 
+use std::hash::BuildHasher;
+
 use crate::event::EventBody;
-use crate::intern::Kind;
+use crate::intern::{Kind, Symbols};
 use crate::schema::{debug_annotation, track_event};
 use crate::wire;
 
@@ -16,6 +18,24 @@ pub enum Reference {
 }
 
 impl EventBody<'_> {
+    /// Whether the event has this name, or is of this category.
+    #[must_use]
+    pub fn is_called<S: BuildHasher>(body: &[u8], symbols: &Symbols<S>, text: &str) -> bool {
+        let mut is_called = false;
+        fields(body, &mut |field, value| {
+            is_called |= match (field, value) {
+                (track_event::NAME_IID | track_event::CATEGORY_IIDS, Value::Number(iid)) => {
+                    symbols.numbered(iid) == Some(text)
+                }
+                (track_event::NAME | track_event::CATEGORIES, Value::Bytes(bytes)) => {
+                    bytes == text.as_bytes()
+                }
+                _ => false,
+            };
+        });
+        is_called
+    }
+
     /// Hands what `body` refers to by number to `with`, in the order it is written.
     pub fn references(body: &[u8], with: &mut dyn FnMut(Reference)) {
         fields(body, &mut |field, value| match (field, value) {
@@ -126,6 +146,23 @@ mod tests {
                 text(AnnotationString, 8),
             ]
         );
+    }
+
+    #[test]
+    fn an_event_is_called_by_its_name_and_its_categories() {
+        let mut symbols = Symbols::default();
+        let (name, category) = (symbols.intern("name"), symbols.intern("category"));
+        let key = symbols.intern("key").expect("there is room");
+        let [name, category] = [name, category].map(|iid| Text::Iid(iid.expect("there is room")));
+        let (mut interned, mut inline) = (vec![], vec![]);
+        EventBody::new(&mut interned).name(name).category(category);
+        EventBody::new(&mut interned).annotation(Text::Iid(key), Scalar::Uint(1));
+        EventBody::new(&mut inline).name(Text::Inline("name")).category(Text::Inline("category"));
+        for body in [interned, inline] {
+            let is_called = |text| EventBody::is_called(&body, &symbols, text);
+            assert!(is_called("name") && is_called("category"));
+            assert!(!is_called("key") && !is_called("nam"));
+        }
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::event::SourceLocation;
 use crate::intern::{Iid, Kind};
 use crate::piece::Piece;
 use crate::schema::{
-    DATA_LOSS_BUFFER_FULL, DATA_LOSS_PRESENT, EventType, SEQ_INCREMENTAL_STATE_CLEARED,
-    SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot, interned_data, source_location, trace,
-    trace_packet, trace_packet_defaults, track_event,
+    DATA_LOSS_BUFFER_FULL, DATA_LOSS_OVERWRITE, DATA_LOSS_PRESENT, EventType,
+    SEQ_INCREMENTAL_STATE_CLEARED, SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot, interned_data,
+    source_location, trace, trace_packet, trace_packet_defaults, track_event,
 };
 use crate::track::{TrackDescriptor, TrackUuid};
 use crate::wire::{self, Spot};
@@ -230,6 +230,17 @@ impl Sequence {
     /// what follows to be read without what came before.
     pub fn restart_at(&mut self, out: &mut Vec<u8>, ns: u64) {
         self.start_at(out, ns, self.default_track, Gap::None);
+    }
+
+    /// Says that packets of this sequence are missing here, since they were overwritten
+    /// (`previous_packet_dropped`). To come before a [start](Self::restart_at).
+    pub fn overwritten(&self, out: &mut Vec<u8>) {
+        self.packet(out, |out| {
+            let reason = DATA_LOSS_PRESENT | DATA_LOSS_OVERWRITE;
+            wire::varint_field(out, trace_packet::PREVIOUS_PACKET_DROPPED, reason);
+            let id = u64::from(self.id.get());
+            wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
+        });
     }
 
     /// Writes what a track is. To come after its parent's and before the track's first event.

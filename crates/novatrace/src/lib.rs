@@ -73,6 +73,7 @@
 )]
 
 mod error;
+mod flight;
 mod generator;
 mod name;
 #[cfg(all(target_os = "linux", not(loom)))]
@@ -90,6 +91,7 @@ mod value;
 mod worker;
 
 pub use error::{Error, ErrorKind};
+pub use flight::{Dump, FlightRecorder};
 /// A span for each call of a function: see [`novatrace_macros::trace_func`].
 pub use novatrace_macros::{trace_func, trace_func_args};
 

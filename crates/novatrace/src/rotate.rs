@@ -136,6 +136,7 @@ fn part_path(path: &Path, number: u32) -> PathBuf {
 #[derive(Debug)]
 pub(crate) struct Rotation {
     rotate: Rotate,
+    /// Empty if they are in memory, where they have no names.
     path: PathBuf,
     compression: Compression,
     /// Of the part that is being written, from 1.
@@ -146,7 +147,8 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// At the first part, if the trace is to have parts.
     pub(crate) fn of(config: &Config) -> Option<Self> {
-        let (rotate, path) = (config.rotate?, config.rotate_path.clone()?);
+        let in_memory = config.flight.is_some().then(PathBuf::new);
+        let (rotate, path) = (config.rotate?, config.rotate_path.clone().or(in_memory)?);
         let compression = config.compression;
         Some(Self { rotate, path, compression, number: 1, since: Instant::now() })
     }

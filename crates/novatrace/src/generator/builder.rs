@@ -113,6 +113,7 @@ impl Default for TraceBuilder {
                 compression: Compression::None,
                 rotate: None,
                 rotate_path: None,
+                flight: None,
             },
         }
     }

@@ -149,6 +149,7 @@ impl Hello {
             // Of the same library, so that it is known.
             compression: facts.compression.parse().unwrap_or_default(),
             rotate: facts.rotate.as_ref().map(|(facts, _)| Rotate::of_facts(*facts)),
+            flight: None,
             rotate_path: facts.rotate.as_ref().map(|(_, path)| path.clone()),
         }
     }

@@ -14,6 +14,7 @@ use super::exit;
 use super::filter::Filter;
 use super::site::registry;
 use crate::error::{Error, ErrorKind};
+use crate::flight::{Dump, Flight, FlightRecorder};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
 use crate::rotate::{self, Rotate};
@@ -236,6 +237,29 @@ impl SessionBuilder {
         self.start(|config| Link::start(config, sink, None), Location::caller())
     }
 
+    /// Starts recording into memory: see [`FlightRecorder`]. Nothing is written until
+    /// [`Session::dump`], or what else the recorder is told to dump at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`] but [`ErrorKind::Create`]; [`ErrorKind::RotatesNoSink`] with
+    /// [`rotate`](Self::rotate); [`ErrorKind::Signal`] for a signal that cannot be handled.
+    #[track_caller]
+    pub fn flight_recorder(mut self, recorder: FlightRecorder) -> Result<Session, Error> {
+        rotate::refuse(&self.config)?;
+        let opened = Location::caller();
+        let (flight, requests) = Flight::new(recorder);
+        let flight = Arc::new(flight);
+        self.config.rotate = Some(flight.turns());
+        self.config.flight = Some(Arc::clone(&flight));
+        self.flush_on_panic |= flight.dumps_on_panic();
+        self.config.compression = sink::compression(self.config.compression)?;
+        let session = self.start(|config| Link::start(config, Box::new(InMemory), None), opened)?;
+        flight.hook_signals()?;
+        flight.serve(session.live.link(), requests).map_err(ErrorKind::Worker)?;
+        Ok(session)
+    }
+
     fn start(
         self,
         start: impl FnOnce(Config) -> Result<Arc<Link>, Error>,
@@ -264,6 +288,16 @@ impl SessionBuilder {
             exit::hook_panics();
         }
         Ok(Session { live, clock })
+    }
+}
+
+/// In the place of the sink of a session that has none.
+#[derive(Debug)]
+struct InMemory;
+
+impl Sink for InMemory {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -352,6 +386,24 @@ impl Session {
         self.live.link.flush()
     }
 
+    /// Writes what a [flight recorder](SessionBuilder::flight_recorder) has to a file, which is created or
+    /// emptied: all that is left of what was recorded before this call. The calling thread writes; others
+    /// go on, and so does the recording.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoFlightRecorder`] if the session has none; [`ErrorKind::Create`] and [`ErrorKind::Write`]
+    /// for the file, and [`ErrorKind::WorkerPanicked`] if the worker failed: then the file has what there was.
+    pub fn dump(&self, path: impl AsRef<Path>) -> Result<Dump, Error> {
+        let link = self.live.link();
+        let Some(flight) = &link.config.flight else {
+            return Err(ErrorKind::NoFlightRecorder.into());
+        };
+        let flushed = link.flush();
+        let dump = flight.dump(path.as_ref(), &link.config)?;
+        flushed.map(|()| dump)
+    }
+
     /// Ends the recording and completes the file.
     ///
     /// # Errors
@@ -384,7 +436,15 @@ pub(super) fn end(live: &Arc<Live>) -> Result<crate::Stats, Error> {
             registry.set_session(None);
         }
     }
-    live.link.finish()
+    let finished = live.link.finish();
+    if let Some(flight) = &live.link.config.flight
+        && !matches!(&finished, Err(error) if matches!(error.kind(), ErrorKind::Forked { .. }))
+    {
+        flight.close();
+        // A dump that was asked for may have failed.
+        return live.link.finish();
+    }
+    finished
 }
 
 impl Drop for Session {

@@ -6,27 +6,33 @@
 #[derive(Debug, Default)]
 pub(crate) struct Bodies {
     bytes: Vec<u8>,
-    starts: Vec<usize>,
+    /// Where each begins, and when its slice did.
+    starts: Vec<(usize, u64)>,
 }
 
 impl Bodies {
-    /// A slice has begun that lies so deep.
+    /// A slice has begun, at `ns`, that lies so deep.
     #[cold]
     #[inline(never)]
-    pub(crate) fn begin(&mut self, depth: usize, body: &[u8]) {
-        if let Some(&start) = self.starts.get(depth) {
+    pub(crate) fn begin(&mut self, depth: usize, ns: u64, body: &[u8]) {
+        if let Some(&(start, _)) = self.starts.get(depth) {
             self.bytes.truncate(start);
             self.starts.truncate(depth);
         }
-        self.starts.resize(depth + 1, self.bytes.len());
+        self.starts.resize(depth + 1, (self.bytes.len(), ns));
         self.bytes.extend_from_slice(body);
     }
 
     /// What the slice that is open there said; nothing if nobody knows.
     pub(crate) fn at(&self, depth: usize) -> &[u8] {
-        let Some(&start) = self.starts.get(depth) else { return &[] };
-        let end = self.starts.get(depth + 1).copied().unwrap_or(self.bytes.len());
+        let Some(&(start, _)) = self.starts.get(depth) else { return &[] };
+        let end = self.starts.get(depth + 1).map_or(self.bytes.len(), |&(end, _)| end);
         &self.bytes[start..end]
+    }
+
+    /// When that slice began.
+    pub(crate) fn since(&self, depth: usize) -> Option<u64> {
+        self.starts.get(depth).map(|&(_, ns)| ns)
     }
 }
 
@@ -58,15 +64,16 @@ mod tests {
     #[test]
     fn the_bodies_are_those_of_the_slices_that_are_open() {
         let mut bodies = Bodies::default();
-        bodies.begin(0, b"outer");
-        bodies.begin(1, b"");
-        bodies.begin(2, b"inner");
+        bodies.begin(0, 10, b"outer");
+        bodies.begin(1, 20, b"");
+        bodies.begin(2, 30, b"inner");
         assert_eq!([bodies.at(0), bodies.at(1), bodies.at(2)], [&b"outer"[..], b"", b"inner"]);
-        bodies.begin(1, b"second");
+        bodies.begin(1, 40, b"second");
         assert_eq!([bodies.at(0), bodies.at(1), bodies.at(2)], [&b"outer"[..], b"second", b""]);
-        bodies.begin(4, b"deep");
+        bodies.begin(4, 50, b"deep");
         assert_eq!([bodies.at(1), bodies.at(3), bodies.at(4)], [&b"second"[..], b"", b"deep"]);
-        bodies.begin(0, b"o");
+        assert_eq!([bodies.since(0), bodies.since(1), bodies.since(5)], [Some(10), Some(40), None]);
+        bodies.begin(0, 60, b"o");
         assert_eq!([bodies.at(0), bodies.at(4)], [&b"o"[..], b""]);
     }
 

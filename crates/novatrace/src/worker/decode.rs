@@ -171,6 +171,11 @@ impl Dictionary {
         });
     }
 
+    /// See [`EventBody::is_called`].
+    pub(crate) fn is_called(&self, body: &[u8], text: &str) -> bool {
+        EventBody::is_called(body, &self.known.symbols, text)
+    }
+
     /// The name that an event's body begins with.
     pub(crate) fn name_in(&self, body: &[u8]) -> String {
         EventBody::name_in(body, &self.known.symbols).unwrap_or_default()

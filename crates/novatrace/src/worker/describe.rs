@@ -18,20 +18,19 @@ const OWN_SEQUENCES: usize = 126;
 /// The same in a live session, whose threads have ids of their own from 32 on.
 const OWN_SEQUENCES_LIVE: usize = 30;
 
-/// Writes the packets that a trace begins with.
+/// Writes the packets that a trace begins with: two. `number` is an attribute of ours.
 pub(crate) fn write_header(
-    out: &mut Output,
+    out: &mut Vec<u8>,
     uuid: u128,
     attributes: &[(String, generator::Attribute)],
-    part: Option<u32>,
+    number: Option<(&str, u64)>,
 ) {
-    header::trace_uuid(&mut out.batch, uuid);
-    out.packet();
+    header::trace_uuid(out, uuid);
     let ours = [
         ("producer", Attribute::Text("novatrace")),
         ("producer_version", Attribute::Text(env!("CARGO_PKG_VERSION"))),
     ];
-    let part = part.map(|number| ("part", Attribute::Int(number.into())));
+    let number = number.map(|(key, number)| (key, Attribute::Int(number.cast_signed())));
     let theirs = attributes.iter().map(|(key, value)| {
         let value = match value {
             generator::Attribute::Text(text) => Attribute::Text(text),
@@ -39,8 +38,7 @@ pub(crate) fn write_header(
         };
         (key.as_str(), value)
     });
-    header::trace_attributes(&mut out.batch, ours.into_iter().chain(part).chain(theirs));
-    out.packet();
+    header::trace_attributes(out, ours.into_iter().chain(number).chain(theirs));
 }
 
 /// Which rows have been described, and by which uuid.

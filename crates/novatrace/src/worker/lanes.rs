@@ -152,7 +152,8 @@ impl Lane {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
         if out.carries() {
-            self.bodies.get_or_insert_default().begin(self.ends.len(), body);
+            self.bodies.get_or_insert_default().begin(self.ends.len(), start, body);
+            out.took(end - start, body);
         }
         self.ends.push(end);
         self.horizon = start;
@@ -177,7 +178,7 @@ impl Lane {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
         if out.carries() {
-            self.bodies.get_or_insert_default().begin(0, body);
+            self.bodies.get_or_insert_default().begin(0, start, body);
         }
         self.is_open = true;
         self.horizon = start;
@@ -187,6 +188,11 @@ impl Lane {
     pub(crate) fn end_open(&mut self, end: u64, sequence: &mut Sequence, out: &mut Output) {
         // A live one may have been cut, by accident, after it had ended.
         let end = end.max(self.horizon);
+        if let Some(bodies) = &self.bodies
+            && let Some(since) = bodies.since(0)
+        {
+            out.took(end.saturating_sub(since), bodies.at(0));
+        }
         sequence.end(&mut out.batch, end, self.track.as_ref());
         out.packet();
         self.is_open = false;
@@ -237,13 +243,14 @@ impl Lane {
         self.written = self.ends.len();
     }
 
-    /// Ends, for this part of the trace, what is open where the lane is cut: at its horizon. A slice of
+    /// Cuts the lane at its horizon, and ends there, for this part of the trace, what is open; without
+    /// `continues` nothing ends. A slice of
     /// unknown end is cut at `floor`, since it goes on until then, and without that stays open: it may have
     /// ended at any time since its start.
     pub(crate) fn cut(
         &mut self,
         floor: Option<u64>,
-        continues: &[u8],
+        continues: Option<&[u8]>,
         sequence: &mut Sequence,
         out: &mut Output,
     ) {
@@ -255,6 +262,7 @@ impl Lane {
             self.end_until(self.horizon, sequence, out);
             self.ends.len() - self.written
         };
+        let Some(continues) = continues else { return out.limit() };
         for _ in 0..open {
             let (end, track) = (EventType::SliceEnd, self.track.as_ref());
             sequence.event(&mut out.batch, self.horizon, end, track, continues);

@@ -20,6 +20,7 @@ use super::run;
 use super::stats::Stats;
 use super::threads::{Attachment, Loss, NewThread, ThreadLink};
 use crate::error::{Error, ErrorKind};
+use crate::flight::Flight;
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::generator::{Flows, OpenId, OpenSliceTable};
 use crate::name::Name;
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) rotate: Option<Rotate>,
     /// Of a trace in parts that are files, what those are called after.
     pub(crate) rotate_path: Option<PathBuf>,
+    /// Where the parts go, if not to files.
+    pub(crate) flight: Option<Arc<Flight>>,
 }
 
 impl Config {

@@ -370,6 +370,9 @@ impl Worker<'_> {
             Some(Kind::LiveEnd) => {
                 let ns = book.in_order(ns);
                 book.open.pop();
+                if self.out.watches() {
+                    self.watched(book, book.open.len(), ns);
+                }
                 if book.open.len() < MAX_DEPTH {
                     book.sequence.end(&mut self.out.batch, ns, None);
                     self.out.end();
@@ -380,7 +383,7 @@ impl Worker<'_> {
                 let lead =
                     self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::SliceBegin);
                 if self.out.carries() {
-                    self.remember(book, lead, &record[LIVE_HEAD_WORDS..]);
+                    self.remember(book, lead, &record[LIVE_HEAD_WORDS..], ns);
                 }
                 book.open.push(Some(lead));
             }
@@ -437,7 +440,7 @@ impl Worker<'_> {
     /// Remembers what a span has just said.
     #[cold]
     #[inline(never)]
-    fn remember(&mut self, book: &mut Book, lead: Piece, items: &[u64]) {
+    fn remember(&mut self, book: &mut Book, lead: Piece, items: &[u64], ns: u64) {
         let Some(live) = &mut self.live else { return };
         let depth = book.open.len();
         if depth < MAX_DEPTH {
@@ -445,7 +448,18 @@ impl Worker<'_> {
                 live.body.clear();
                 EventBody::new(&mut live.body).piece(lead);
             }
-            book.bodies.begin(depth, &live.body);
+            book.bodies.begin(depth, ns, &live.body);
+        }
+    }
+
+    /// The span that lay so deep has ended.
+    #[cold]
+    #[inline(never)]
+    fn watched(&mut self, book: &Book, depth: usize, ns: u64) {
+        if depth < MAX_DEPTH
+            && let Some(since) = book.bodies.since(depth)
+        {
+            self.out.took(ns.saturating_sub(since), book.bodies.at(depth));
         }
     }
 
@@ -478,9 +492,8 @@ impl Worker<'_> {
         let Some(live) = live else { return };
         for thread in &mut live.threads {
             let book = &mut thread.book;
-            book.sequence.restart_at(&mut out.batch, start_ns);
+            out.restart(&mut book.sequence, start_ns);
             book.known.clear();
-            out.packet();
             thread.describe(&mut out.batch);
             out.packet();
             let Book { sequence, open, bodies, last_ns, .. } = &mut thread.book;
@@ -615,6 +628,9 @@ impl Worker<'_> {
     fn end_outer(&mut self, book: &mut Book, place: usize, ns: u64) {
         if place >= book.open.len() {
             return;
+        }
+        if self.out.watches() {
+            self.watched(book, place, ns);
         }
         let written = book.open[place..].iter().take(MAX_DEPTH.saturating_sub(place)).flatten();
         for _ in 0..written.count() {

@@ -27,7 +27,7 @@ mod threads;
 mod ties;
 mod track;
 
-pub(crate) use describe::Described;
+pub(crate) use describe::{Described, write_header};
 pub use link::Worker;
 pub(crate) use link::{Asked, Config, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use novatrace_core::Sequence;
 use novatrace_sink::Sink;
 
 use super::link::Config;
 use crate::error::{Error, ErrorKind};
+use crate::flight::Flight;
 use crate::process::Served;
 use crate::rotate::Rotation;
 
@@ -37,6 +39,16 @@ pub(crate) struct Output {
     /// Of the part, if the trace is in parts.
     path: Option<PathBuf>,
     rotation: Option<Rotation>,
+    /// Takes the batches, in the sink's place.
+    flight: Option<Arc<Flight>>,
+    /// What the part begins with that only those need who have not the part before.
+    pub(super) carried: Vec<u8>,
+    pub(super) carried_packets: usize,
+    /// Says that the part before is missing.
+    loss: Vec<u8>,
+    /// Spans that take as long are watched.
+    slow_ns: u64,
+    slow: Vec<(u64, Vec<u8>)>,
     /// What had been written before the part, and what has been carried over into it.
     bytes_before: u64,
     bytes_carried: u64,
@@ -64,6 +76,8 @@ impl Output {
         served: Option<&Arc<Served>>,
     ) -> Self {
         let (max_packets, max_bytes) = (config.batch_packets, config.batch_bytes);
+        let flight = config.flight.clone();
+        let slow_ns = flight.as_ref().map_or(u64::MAX, |flight| flight.slow_ns);
         Self {
             batch: Vec::with_capacity(max_bytes.min(1 << 20)),
             batch_packets: 0,
@@ -73,6 +87,12 @@ impl Output {
             sink,
             path,
             rotation: Rotation::of(config),
+            flight,
+            carried: Vec::new(),
+            carried_packets: 0,
+            loss: Vec::new(),
+            slow_ns,
+            slow: Vec::new(),
             bytes_before: 0,
             bytes_carried: 0,
             since: None,
@@ -125,12 +145,20 @@ impl Output {
         }
         if !self.has_failed {
             let Self { sink, batch, .. } = self;
-            match caught(|| sink.write(batch)) {
+            let len = batch.len() as u64;
+            let taken = match &self.flight {
+                Some(flight) => {
+                    flight.take(batch, self.batch_events);
+                    Ok(())
+                }
+                None => caught(|| sink.write(batch)),
+            };
+            match taken {
                 Ok(()) => {
                     self.pending.push_back(Batch {
                         packets: self.batch_packets as u64,
                         events: self.batch_events,
-                        bytes: self.batch.len() as u64,
+                        bytes: len,
                     });
                     self.settle();
                 }
@@ -210,6 +238,45 @@ impl Output {
         self.rotation.is_some()
     }
 
+    /// Whether what is open is ended where a part ends.
+    pub(crate) fn ends_parts(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Counts so many packets that have been appended to the batch.
+    pub(crate) fn packets(&mut self, packets: usize) {
+        self.batch_packets += packets;
+        self.limit();
+    }
+
+    /// Starts a sequence again, in another part.
+    pub(crate) fn restart(&mut self, sequence: &mut Sequence, ns: u64) {
+        if self.flight.is_some() {
+            sequence.overwritten(&mut self.loss);
+        }
+        sequence.restart_at(&mut self.batch, ns);
+        self.packet();
+    }
+
+    /// A slice has taken so long.
+    #[inline]
+    pub(crate) fn took(&mut self, ns: u64, body: &[u8]) {
+        if ns >= self.slow_ns {
+            self.slow.push((ns, body.to_vec()));
+        }
+    }
+
+    /// Whether someone wants to know how long slices take.
+    #[inline(always)]
+    pub(crate) fn watches(&self) -> bool {
+        self.slow_ns != u64::MAX
+    }
+
+    /// The slices that took long, each but once.
+    pub(crate) fn slow_ones(&mut self) -> Vec<(u64, Vec<u8>)> {
+        std::mem::take(&mut self.slow)
+    }
+
     /// Which part this is, from 1, if the trace is in parts.
     pub(crate) fn part_number(&self) -> Option<u32> {
         self.rotation.as_ref().map(Rotation::number)
@@ -217,7 +284,7 @@ impl Output {
 
     /// How many parts there are.
     pub(crate) fn parts(&self) -> u64 {
-        self.part_number().unwrap_or(1).into()
+        if self.flight.is_some() { 1 } else { self.part_number().unwrap_or(1).into() }
     }
 
     /// Whether the part is to end.
@@ -235,6 +302,10 @@ impl Output {
         }
         let Some(rotation) = &mut self.rotation else { return };
         rotation.next();
+        if let Some(flight) = &self.flight {
+            self.bytes_before = self.bytes;
+            return flight.begin_part();
+        }
         self.wait(|sink| sink.finish());
         if self.has_failed {
             return;
@@ -256,6 +327,17 @@ impl Output {
 
     /// What has been gathered is what every part begins with.
     pub(crate) fn part_begins(&mut self) {
+        if let Some(flight) = &self.flight {
+            let (loss, carried) =
+                (std::mem::take(&mut self.loss), std::mem::take(&mut self.carried));
+            let flight = Arc::clone(flight);
+            self.carried_packets = 0;
+            self.write();
+            flight.carry(loss, carried);
+        } else {
+            self.batch.append(&mut self.carried);
+            self.batch_packets += std::mem::take(&mut self.carried_packets);
+        }
         self.bytes_carried = self.gathered() - self.bytes_before;
     }
 

@@ -7,7 +7,7 @@
 use novatrace_core::{EventBody, EventType, ExplicitTrack, Scalar, Sequence, Text};
 
 use super::decode::{Dictionary, Place};
-use super::describe;
+use super::describe::write_header;
 use super::live::Live;
 use super::output::Output;
 use super::run::Worker;
@@ -18,6 +18,29 @@ const CONTINUES: &str = "continues";
 const CONTINUED: &str = "continued";
 
 impl Worker<'_> {
+    /// Writes what a file begins with, unless whoever dumps does so.
+    pub(super) fn write_header(&mut self) {
+        let (link, out) = (self.link, &mut self.out);
+        if let Some(flight) = &link.config.flight {
+            return flight.set_uuid(self.uuid);
+        }
+        let number = out.part_number();
+        // A viewer keeps what it knows of a trace by its uuid.
+        let uuid = self.uuid.wrapping_add(number.unwrap_or_default().into());
+        let number = number.map(|number| ("part", number.into()));
+        write_header(&mut out.batch, uuid, &link.config.attributes, number);
+        out.packets(2);
+    }
+
+    /// Has the flight recorder dumped if it is time to.
+    pub(super) fn follow_flight(&mut self) {
+        let Some(flight) = &self.link.config.flight else { return };
+        flight.follow_signals();
+        for (ns, body) in self.out.slow_ones() {
+            flight.took(ns, |what| self.dictionary.is_called(&body, what));
+        }
+    }
+
     /// Goes on to the next part if this one is large or old enough.
     pub(super) fn cut_if_full(&mut self) {
         if self.out.is_part_full() {
@@ -31,24 +54,24 @@ impl Worker<'_> {
     /// Ends what is open, for this part.
     fn end_part(&mut self) {
         let floor = self.cut_live();
+        // In memory, parts follow one another, but for the first that is left.
         let mut continues = vec![];
         mark(&mut continues, CONTINUES);
+        let continues = if self.out.ends_parts() { Some(&continues[..]) } else { None };
         for at in self.tracks.iter_mut().flatten() {
-            at.cut(floor, &continues, &mut self.sequences[at.sequence], &mut self.out);
+            at.cut(floor, continues, &mut self.sequences[at.sequence], &mut self.out);
         }
-        self.end_live_part(&continues);
+        if let Some(continues) = continues {
+            self.end_live_part(continues);
+        }
     }
 
     fn begin_part(&mut self) {
-        let Self { link, out, sequences, .. } = self;
-        let number = out.part_number();
-        // A viewer keeps what it knows of a trace by its uuid.
-        let uuid = self.uuid.wrapping_add(number.unwrap_or_default().into());
-        describe::write_header(out, uuid, &link.config.attributes, number);
+        self.write_header();
+        let Self { out, sequences, .. } = self;
         let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
         for sequence in sequences {
-            sequence.restart_at(&mut out.batch, start_ns);
-            out.packet();
+            out.restart(sequence, start_ns);
         }
         self.dictionary.forget_forms();
         self.describe_process();
@@ -88,14 +111,14 @@ impl Carry<'_> {
             EventBody::new(&mut again).name(Text::Inline("(continued)"));
         }
         mark(&mut again, CONTINUED);
-        sequence.event_apart(&mut out.batch, ns, EventType::SliceBegin, track, &again);
-        out.packet();
+        sequence.event_apart(&mut out.carried, ns, EventType::SliceBegin, track, &again);
+        out.carried_packets += 1;
     }
 
     /// Says a counter's value again.
     pub(super) fn sample(&mut self, ns: u64, track: Option<&ExplicitTrack>, body: &[u8]) {
-        self.sequence.event_apart(&mut self.out.batch, ns, EventType::Counter, track, body);
-        self.out.packet();
+        self.sequence.event_apart(&mut self.out.carried, ns, EventType::Counter, track, body);
+        self.out.carried_packets += 1;
     }
 }
 

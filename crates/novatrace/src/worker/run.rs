@@ -12,7 +12,7 @@ use novatrace_core::{
 use novatrace_sink::Sink;
 
 use super::decode::{Dictionary, Place, flows};
-use super::describe::{self, Described};
+use super::describe::Described;
 use super::link::Link;
 use super::live::Live;
 use super::output::{self, Output};
@@ -140,8 +140,7 @@ impl<'l> Worker<'l> {
     }
 
     fn run(&mut self, rings: &mut Rings) {
-        let part = self.out.part_number();
-        describe::write_header(&mut self.out, self.uuid, &self.link.config.attributes, part);
+        self.write_header();
         self.sequences[0].start(&mut self.out.batch, None);
         self.out.packet();
         self.start_live();
@@ -155,6 +154,7 @@ impl<'l> Worker<'l> {
                 self.take(rings, Pass::Whole);
                 // A pass for each ring that a thread has grown.
                 while self.take_live() {}
+                self.follow_flight();
                 self.finish();
                 return;
             }
@@ -166,6 +166,7 @@ impl<'l> Worker<'l> {
                 self.drain_all();
                 self.out.flush();
             }
+            self.follow_flight();
             self.cut_if_full();
             self.out.write_if_older(self.link.config.batch_time);
             if let Some(error) = self.out.take_error() {

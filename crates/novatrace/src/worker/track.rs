@@ -88,7 +88,7 @@ impl Track {
     pub(crate) fn cut(
         &mut self,
         floor: Option<u64>,
-        continues: &[u8],
+        continues: Option<&[u8]>,
         sequence: &mut Sequence,
         out: &mut Output,
     ) {
