@@ -24,6 +24,9 @@ def open(
     flush_interval: float | None = None,
     process_name: str | None = None,
     compression: str | None = None,
+    rotate_bytes: int | None = None,
+    rotate_seconds: float | None = None,
+    keep: int | None = None,
 ) -> Session:
     """Starts recording into a file, which is created or emptied: everything that `trace`, `instant`,
     counters and decorated functions say from here on, of all threads, until the session is closed.
@@ -36,6 +39,10 @@ def open(
     `"none"`, `"zlib"`, `"zlib:1"` to `"zlib:9"`, or `"zstd"`, `"zstd:1"` to `"zstd:19"`, which only viewers
     since version 58 of the trace processor can read; the environment variable `NOVATRACE_COMPRESSION` takes
     its place.
+
+    With `rotate_bytes` or `rotate_seconds`, the trace goes on in another file when the one that is being written has
+    that size or age: `app.0001.pftrace`, `app.0002.pftrace` and so on, of which the last `keep` are kept (all). Each
+    opens by itself. A span that is cut has the argument `continues` in the one, and `continued` in the next.
 
     Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
     the file cannot be made.
@@ -150,6 +157,10 @@ class Report:
     @property
     def bytes(self) -> int:
         """Size of the trace, as it is compressed."""
+
+    @property
+    def parts(self) -> int:
+        """Files that the trace is in, those that are not kept included."""
 
 @overload
 def trace(name: _F, /, *, category: str | None = None) -> _F: ...
@@ -354,7 +365,7 @@ class TraceGenerator:
     Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
     `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
     `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
-    is within the window. `compression` is that of `open`.
+    is within the window. `compression`, `rotate_bytes`, `rotate_seconds` and `keep` are those of `open`.
 
     Raises `TraceFileError`, an `OSError`, if the file cannot be made.
 
@@ -377,6 +388,9 @@ class TraceGenerator:
         list_max_size: int = 256,
         flush_interval: float | None = None,
         compression: str | None = None,
+        rotate_bytes: int | None = None,
+        rotate_seconds: float | None = None,
+        keep: int | None = None,
     ) -> TraceGenerator: ...
     @property
     def path(self) -> str:
@@ -459,6 +473,10 @@ class Stats:
     @property
     def left_open(self) -> int:
         """Slices that were still open."""
+
+    @property
+    def parts(self) -> int:
+        """Files that the trace is in, those that are not kept included."""
 
 @final
 class Group:

@@ -138,6 +138,13 @@ impl<S: BuildHasher> Symbols<S> {
         self.texts.get(index).map(|text| &**text)
     }
 
+    /// The number itself, if a text has it.
+    #[must_use]
+    pub fn iid(&self, number: u64) -> Option<Iid> {
+        self.numbered(number)?;
+        NonZeroU32::new(u32::try_from(number).ok()?).map(Iid)
+    }
+
     /// The text that `iid` stands for.
     ///
     /// # Panics

@@ -43,6 +43,7 @@ mod event;
 pub mod header;
 mod intern;
 mod piece;
+mod refer;
 pub mod schema;
 mod sequence;
 mod track;
@@ -52,6 +53,7 @@ pub use annotation::{Annotations, Budget, Limits, Scalar, Shape};
 pub use clock::{ClockId, MAX_TIMESTAMP_NS};
 pub use event::{EventBody, SourceLocation};
 pub use intern::{Iid, Kind, Symbols, Text};
+pub use refer::Reference;
 pub use schema::EventType;
 pub use sequence::{ExplicitTrack, Gap, Sequence, SequenceId, Timestamps};
 pub use track::{

@@ -24,6 +24,8 @@ pub const SEQ_NEEDS_INCREMENTAL_STATE: u64 = 2;
 pub const DATA_LOSS_PRESENT: u64 = 1;
 /// `TracePacket.previous_packet_dropped`: the buffer before the writer was full.
 pub const DATA_LOSS_BUFFER_FULL: u64 = 256;
+/// `TracePacket.previous_packet_dropped`: newer packets took the place of older ones.
+pub const DATA_LOSS_OVERWRITE: u64 = 64;
 
 pub mod trace {
     pub const PACKET: u32 = 1;

@@ -11,9 +11,9 @@ use crate::event::SourceLocation;
 use crate::intern::{Iid, Kind};
 use crate::piece::Piece;
 use crate::schema::{
-    DATA_LOSS_BUFFER_FULL, DATA_LOSS_PRESENT, EventType, SEQ_INCREMENTAL_STATE_CLEARED,
-    SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot, interned_data, source_location, trace,
-    trace_packet, trace_packet_defaults, track_event,
+    DATA_LOSS_BUFFER_FULL, DATA_LOSS_OVERWRITE, DATA_LOSS_PRESENT, EventType,
+    SEQ_INCREMENTAL_STATE_CLEARED, SEQ_NEEDS_INCREMENTAL_STATE, clock_snapshot, interned_data,
+    source_location, trace, trace_packet, trace_packet_defaults, track_event,
 };
 use crate::track::{TrackDescriptor, TrackUuid};
 use crate::wire::{self, Spot};
@@ -102,6 +102,7 @@ pub struct Sequence {
     id: SequenceId,
     timestamps: Timestamps,
     needs_state: bool,
+    default_track: Option<TrackUuid>,
     /// The latest time written, in ns: where the delta clock is.
     last_ns: u64,
     /// Sequence id, then flags if events carry them: what ends every packet.
@@ -119,6 +120,7 @@ impl Sequence {
             id,
             timestamps,
             needs_state: false,
+            default_track: None,
             last_ns: 0,
             trailer: 0,
             trailer_len: 0,
@@ -186,6 +188,7 @@ impl Sequence {
     ) {
         self.sent.clear();
         self.last_ns = ns;
+        self.default_track = default_track;
         let clock = match self.timestamps {
             Timestamps::Incremental => ClockId::SEQUENCE_DELTA,
             Timestamps::Absolute => ClockId::BOOTTIME,
@@ -218,6 +221,23 @@ impl Sequence {
                     wire::varint_field(out, trace_packet::PREVIOUS_PACKET_DROPPED, reason);
                 }
             }
+            let id = u64::from(self.id.get());
+            wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
+        });
+    }
+
+    /// Starts the sequence again as it was started last, with the clock tied to the trace's at `ns`: for
+    /// what follows to be read without what came before.
+    pub fn restart_at(&mut self, out: &mut Vec<u8>, ns: u64) {
+        self.start_at(out, ns, self.default_track, Gap::None);
+    }
+
+    /// Says that packets of this sequence are missing here, since they were overwritten
+    /// (`previous_packet_dropped`). To come before a [start](Self::restart_at).
+    pub fn overwritten(&self, out: &mut Vec<u8>) {
+        self.packet(out, |out| {
+            let reason = DATA_LOSS_PRESENT | DATA_LOSS_OVERWRITE;
+            wire::varint_field(out, trace_packet::PREVIOUS_PACKET_DROPPED, reason);
             let id = u64::from(self.id.get());
             wire::varint_field(out, trace_packet::TRUSTED_PACKET_SEQUENCE_ID, id);
         });
@@ -322,6 +342,19 @@ impl Sequence {
         } else {
             self.long_event(out, ns, time, event_type, track, body);
         }
+    }
+
+    /// [`event`](Self::event) that leaves the delta clock where it is: whether it is kept makes no
+    /// difference to the events around it.
+    pub fn event_apart(
+        &self,
+        out: &mut Vec<u8>,
+        ns: u64,
+        event_type: EventType,
+        track: Option<&ExplicitTrack>,
+        body: &[u8],
+    ) {
+        self.long_event(out, ns, None, event_type, track, body);
     }
 
     /// Ends the innermost slice that is open on the track. Has neither name nor category: one that
@@ -585,6 +618,31 @@ mod tests {
         out.clear();
         sequence.end(&mut out, 101, None);
         assert_eq!(out[..4], [0x0A, 8, 0x40, 1]);
+    }
+
+    #[test]
+    fn an_event_apart_is_absolute_whatever_its_time_and_a_restart_keeps_the_default_track() {
+        let (mut out, mut sequence) = (vec![], sequence(Timestamps::Incremental));
+        let mut first = vec![];
+        sequence.start_at(&mut first, 50, Some(TrackUuid(7)), Gap::None);
+        for ns in [40, 60_u8] {
+            out.clear();
+            sequence.event_apart(&mut out, ns.into(), EventType::SliceBegin, None, &[]);
+            #[rustfmt::skip]
+            assert_eq!(out, [
+                0x0A, 11,                         // Trace.packet
+                0x40, ns,                         //   timestamp
+                0xD0, 0x03, 6,                    //   timestamp_clock_id: BOOTTIME
+                0x5A, 2, 0x48, 1,                 //   track_event
+                0x50, 1,                          //   trusted_packet_sequence_id
+            ]);
+        }
+        out.clear();
+        sequence.end(&mut out, 51, None);
+        assert_eq!(out[..4], [0x0A, 8, 0x40, 1]);
+        let mut second = vec![];
+        sequence.restart_at(&mut second, 50);
+        assert_eq!(first, second);
     }
 
     #[test]

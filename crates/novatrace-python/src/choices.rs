@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use novatrace::{Attribute, Compression};
+use novatrace::{Attribute, Compression, Rotate};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -22,6 +22,30 @@ pub(crate) fn attributes(
         Ok((key, value))
     });
     attributes.collect()
+}
+
+/// When a trace goes on in another file, if it does: `rotate_bytes`, `rotate_seconds` and `keep`.
+pub(crate) fn rotate(
+    py: Python<'_>,
+    bytes: Option<u64>,
+    seconds: Option<f64>,
+    keep: Option<u32>,
+) -> PyResult<Option<Rotate>> {
+    let time = seconds.map(|seconds| {
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|error| value_error(py, format!("rotate_seconds: {error}")))
+    });
+    let rotate = match (bytes, time.transpose()?) {
+        (Some(bytes), Some(time)) => Rotate::bytes(bytes).or_every(time),
+        (Some(bytes), None) => Rotate::bytes(bytes),
+        (None, Some(time)) => Rotate::every(time),
+        (None, None) if keep.is_some() => {
+            let message = "keep is for parts: give rotate_bytes or rotate_seconds too";
+            return Err(value_error(py, message));
+        }
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(rotate.keep(keep.unwrap_or_default())))
 }
 
 /// When a batch goes to the file: of the usual size, or after so many seconds.

@@ -258,7 +258,7 @@ pub(crate) struct TraceGenerator {
 #[pymethods]
 impl TraceGenerator {
     #[new]
-    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, compression=None))]
+    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, compression=None, rotate_bytes=None, rotate_seconds=None, keep=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     pub(crate) fn new(
         py: Python<'_>,
@@ -270,6 +270,9 @@ impl TraceGenerator {
         list_max_size: usize,
         flush_interval: Option<f64>,
         compression: Option<&str>,
+        rotate_bytes: Option<u64>,
+        rotate_seconds: Option<f64>,
+        keep: Option<u32>,
     ) -> PyResult<Self> {
         let mut builder = novatrace::TraceGenerator::builder();
         for (key, value) in choices::attributes(attributes)? {
@@ -293,6 +296,9 @@ impl TraceGenerator {
         }
         if let Some(compression) = compression {
             builder = builder.compression(choices::compression(py, compression)?);
+        }
+        if let Some(rotate) = choices::rotate(py, rotate_bytes, rotate_seconds, keep)? {
+            builder = builder.rotate(rotate);
         }
         Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
     }
@@ -432,6 +438,11 @@ impl Stats {
     #[getter]
     fn left_open(&self) -> u64 {
         self.0.left_open
+    }
+    #[doc = stub!("Stats.parts")]
+    #[getter]
+    fn parts(&self) -> u64 {
+        self.0.parts
     }
     fn __repr__(&self) -> String {
         let novatrace::Stats { events, packets, bytes, lanes, dropped, refused, left_open, .. } =

@@ -48,7 +48,7 @@ pub(crate) struct Session {
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None))]
+#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, rotate_bytes=None, rotate_seconds=None, keep=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -61,6 +61,9 @@ pub(crate) fn open(
     flush_interval: Option<f64>,
     process_name: Option<&str>,
     compression: Option<&str>,
+    rotate_bytes: Option<u64>,
+    rotate_seconds: Option<f64>,
+    keep: Option<u32>,
 ) -> PyResult<Session> {
     let mut builder = novatrace::Session::builder();
     if let Some(categories) = categories {
@@ -87,6 +90,9 @@ pub(crate) fn open(
     }
     if let Some(compression) = compression {
         builder = builder.compression(choices::compression(py, compression)?);
+    }
+    if let Some(rotate) = choices::rotate(py, rotate_bytes, rotate_seconds, keep)? {
+        builder = builder.rotate(rotate);
     }
     let name = match process_name {
         Some(name) => name.to_owned(),
@@ -276,6 +282,11 @@ impl Report {
     #[getter]
     fn bytes(&self) -> u64 {
         self.0.bytes
+    }
+    #[doc = stub!("Report.parts")]
+    #[getter]
+    fn parts(&self) -> u64 {
+        self.0.parts
     }
     fn __repr__(&self) -> String {
         let novatrace::Report { events, lost, dropped, left_open, threads, bytes, .. } = self.0;

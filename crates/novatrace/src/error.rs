@@ -60,6 +60,12 @@ pub enum ErrorKind {
         /// What is wrong with its value.
         source: novatrace_sink::CompressionError,
     },
+    /// A sink of one's own cannot be cut into parts. There is no trace then.
+    #[error("cannot rotate a trace that goes into a sink; give `create` a path instead")]
+    RotatesNoSink,
+    /// The session writes into a file or sink; nothing is dumped.
+    #[error("cannot dump a session that has no flight recorder; open one with `flight_recorder`")]
+    NoFlightRecorder,
     /// A live session is open already, and goes on. There is one at a time.
     #[error("cannot open a session: one is open since {first}; close that first")]
     AlreadyOpen {
@@ -72,6 +78,14 @@ pub enum ErrorKind {
     Forked {
         /// The process that opened the trace.
         parent: u32,
+    },
+    /// The handler of a signal could not be installed. There is no trace then.
+    #[error("cannot dump on signal {signal}")]
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// What the operating system said.
+        source: io::Error,
     },
     /// The worker thread could not be started. There is no trace then.
     #[error("cannot start the trace's worker thread")]

@@ -73,6 +73,7 @@
 )]
 
 mod error;
+mod flight;
 mod generator;
 mod name;
 #[cfg(all(target_os = "linux", not(loom)))]
@@ -82,6 +83,7 @@ mod process;
 mod process;
 mod profile;
 mod record;
+mod rotate;
 mod sink;
 mod sync;
 mod time;
@@ -89,6 +91,7 @@ mod value;
 mod worker;
 
 pub use error::{Error, ErrorKind};
+pub use flight::{Dump, FlightRecorder};
 /// A span for each call of a function: see [`novatrace_macros::trace_func`].
 pub use novatrace_macros::{trace_func, trace_func_args};
 
@@ -103,6 +106,7 @@ pub use profile::{
     ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
     SpanGuard, TrackSpan, flow, name_thread, open, track,
 };
+pub use rotate::Rotate;
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
 pub use value::Pointer;
 pub use worker::{Loss, Stats, Worker};

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use novatrace_core::Limits;
-use novatrace_sink::{Compression, FileSink, Sink};
+use novatrace_sink::{Compression, Sink};
 
 use super::TraceGenerator;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::name::Name;
+use crate::rotate::{self, Rotate};
 use crate::sink;
 use crate::worker::{Config, Link, Worker};
 
@@ -110,6 +111,9 @@ impl Default for TraceBuilder {
                 process: 0,
                 worker: Worker::default(),
                 compression: Compression::None,
+                rotate: None,
+                rotate_path: None,
+                flight: None,
             },
         }
     }
@@ -198,7 +202,33 @@ impl TraceBuilder {
         self
     }
 
-    /// Creates the file, or empties the one that is there, and starts the trace.
+    /// Goes on in another file when the one that is being written is large or old enough.
+    ///
+    /// ```
+    /// use novatrace::{Rotate, TraceGenerator};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("sim.pftrace");
+    /// let trace = TraceGenerator::builder().rotate(Rotate::bytes(100_000)).create(&path)?;
+    /// let track = trace.group("Die:0").track("XPU:0");
+    /// for at in 0..20_000 {
+    ///     track.duration(at * 10, 8, "gemm").emit()?;
+    ///     if at % 5_000 == 0 {
+    ///         trace.flush()?; // So that this small program is cut where a long one would be.
+    ///     }
+    /// }
+    /// let stats = trace.finish()?;
+    /// assert!(stats.parts > 1);
+    /// assert!(folder.path().join("sim.0002.pftrace").exists());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rotate(mut self, rotate: Rotate) -> Self {
+        self.config.rotate = Some(rotate);
+        self
+    }
+
+    /// Creates the file, or empties the one that is there, and starts the trace. With
+    /// [`rotate`](Self::rotate), creates the first part, and removes those of an earlier trace of that path.
     ///
     /// # Errors
     ///
@@ -208,7 +238,7 @@ impl TraceBuilder {
     pub fn create(mut self, path: impl AsRef<Path>) -> Result<TraceGenerator, Error> {
         // Before the file is touched.
         self.config.compression = sink::compression(self.config.compression)?;
-        let file = FileSink::create(path).map_err(ErrorKind::Create)?;
+        let file = rotate::create(&mut self.config, path.as_ref())?;
         Ok(TraceGenerator::new(Link::start_file(self.config, file)?))
     }
 
@@ -216,8 +246,10 @@ impl TraceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Worker`] if no thread can be started.
+    /// [`ErrorKind::Worker`] if no thread can be started; [`ErrorKind::RotatesNoSink`] with
+    /// [`rotate`](Self::rotate).
     pub fn sink(self, sink: impl Sink + 'static) -> Result<TraceGenerator, Error> {
+        rotate::refuse(&self.config)?;
         let sink = sink::compressed(sink, self.config.compression);
         Ok(TraceGenerator::new(Link::start(self.config, sink, None)?))
     }

@@ -28,7 +28,7 @@ pub(super) struct Control {
     /// How much of the reply is there: the trace's first error, and at the end the report.
     pub(super) error_bytes: AtomicU32,
     pub(super) report_bytes: AtomicU32,
-    stats: [AtomicU64; 8],
+    stats: [AtomicU64; 9],
     /// See [`Note`].
     pub(super) written: Note,
     // The log.
@@ -113,16 +113,17 @@ impl Control {
     }
 
     pub(super) fn set_stats(&self, stats: Stats) {
-        let Stats { events, packets, bytes, lanes, dropped, lost, refused, left_open } = stats;
-        let values = [events, packets, bytes, lanes, dropped, lost, refused, left_open];
+        let Stats { events, packets, bytes, lanes, dropped, lost, refused, left_open, parts } =
+            stats;
+        let values = [events, packets, bytes, lanes, dropped, lost, refused, left_open, parts];
         for (place, value) in self.stats.iter().zip(values) {
             place.store(value, Ordering::Relaxed);
         }
     }
 
     pub(super) fn stats(&self) -> Stats {
-        let [events, packets, bytes, lanes, dropped, lost, refused, left_open] =
+        let [events, packets, bytes, lanes, dropped, lost, refused, left_open, parts] =
             self.stats.each_ref().map(|place| place.load(Ordering::Relaxed));
-        Stats { events, packets, bytes, lanes, dropped, lost, refused, left_open }
+        Stats { events, packets, bytes, lanes, dropped, lost, refused, left_open, parts }
     }
 }

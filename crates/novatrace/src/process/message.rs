@@ -10,6 +10,7 @@ use super::program::Numbers;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap, Unit};
 use crate::name::Name;
+use crate::rotate::Rotate;
 use crate::worker::{Config, Row, RowKind};
 
 /// What the program tells, in order.
@@ -76,6 +77,8 @@ struct ConfigFacts {
     batch: (usize, usize, Duration),
     is_live: bool,
     compression: String,
+    /// With what parts are called after.
+    rotate: Option<((u64, Duration, u32), PathBuf)>,
 }
 
 impl Hello {
@@ -112,6 +115,7 @@ impl Hello {
                 batch: (config.batch_packets, config.batch_bytes, config.batch_time),
                 is_live: config.is_live,
                 compression: config.compression.to_string(),
+                rotate: config.rotate.map(Rotate::facts).zip(config.rotate_path.clone()),
             },
         }
     }
@@ -144,6 +148,9 @@ impl Hello {
             worker: crate::Worker::Thread,
             // Of the same library, so that it is known.
             compression: facts.compression.parse().unwrap_or_default(),
+            rotate: facts.rotate.as_ref().map(|(facts, _)| Rotate::of_facts(*facts)),
+            flight: None,
+            rotate_path: facts.rotate.as_ref().map(|(_, path)| path.clone()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The program's side.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -38,6 +38,7 @@ pub(crate) struct Program {
     /// The trace, for what the worker leaves if it is killed.
     file: File,
     path: PathBuf,
+    has_parts: bool,
     kept: Mutex<Kept>,
     /// Closed when the program is gone or becomes another.
     _life: PipeWriter,
@@ -117,6 +118,7 @@ impl Program {
             is_dead: AtomicBool::new(false),
             file: file.try_clone()?,
             path: path.clone(),
+            has_parts: config.rotate.is_some(),
             kept: Mutex::default(),
             _life: life,
         });
@@ -265,7 +267,9 @@ impl Program {
     /// events that is.
     pub(crate) fn cut(&self) -> (u64, u64) {
         let [bytes, events] = self.control().written.get();
-        if self.file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        // Of a trace in parts it is another file, and the number is of all of them.
+        let fits = |metadata: &Metadata| metadata.is_file() && bytes < metadata.len();
+        if !self.has_parts && self.file.metadata().is_ok_and(|metadata| fits(&metadata)) {
             // If this fails the file has a part of a packet at its end, which viewers forgive.
             let _ = self.file.set_len(bytes);
         }

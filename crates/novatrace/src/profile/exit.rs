@@ -43,7 +43,13 @@ pub(super) fn hook_panics() {
             let message = message.unwrap_or_default();
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             crate::instant!("panic", category = "panic", message = message, place = place);
-            let _ = live.link().flush();
+            let link = live.link();
+            let _ = link.flush();
+            if let Some(flight) = &link.config.flight
+                && let Err(error) = flight.panicked(&link.config)
+            {
+                link.fail(error);
+            }
             before(panic);
         }));
     });

@@ -7,15 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use novatrace_sink::{Compression, FileSink, Sink};
+use novatrace_sink::{Compression, Sink};
 
 use super::clock::{self, ClockSource};
 use super::exit;
 use super::filter::Filter;
 use super::site::registry;
 use crate::error::{Error, ErrorKind};
+use crate::flight::{Dump, Flight, FlightRecorder};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
+use crate::rotate::{self, Rotate};
 use crate::sink;
 use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
 
@@ -197,7 +199,15 @@ impl SessionBuilder {
         self
     }
 
-    /// Creates the file, or empties the one that is there, and starts recording.
+    /// Goes on in another file when the one that is being written is large or old enough: for programs
+    /// that run for days.
+    pub fn rotate(mut self, rotate: Rotate) -> Self {
+        self.config.rotate = Some(rotate);
+        self
+    }
+
+    /// Creates the file, or empties the one that is there, and starts recording. With
+    /// [`rotate`](Self::rotate), creates the first part, and removes those of an earlier trace of that path.
     ///
     /// # Errors
     ///
@@ -210,7 +220,7 @@ impl SessionBuilder {
             return Err(already_open(first));
         }
         self.config.compression = sink::compression(self.config.compression)?;
-        let file = FileSink::create(path).map_err(ErrorKind::Create)?;
+        let file = rotate::create(&mut self.config, path.as_ref())?;
         self.start(|config| Link::start_file(config, file), opened)
     }
 
@@ -218,11 +228,36 @@ impl SessionBuilder {
     ///
     /// # Errors
     ///
-    /// Those of [`open`] but [`ErrorKind::Create`].
+    /// Those of [`open`] but [`ErrorKind::Create`]; [`ErrorKind::RotatesNoSink`] with
+    /// [`rotate`](Self::rotate).
     #[track_caller]
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
+        rotate::refuse(&self.config)?;
         let sink = sink::compressed(sink, self.config.compression);
         self.start(|config| Link::start(config, sink, None), Location::caller())
+    }
+
+    /// Starts recording into memory: see [`FlightRecorder`]. Nothing is written until
+    /// [`Session::dump`], or what else the recorder is told to dump at.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`] but [`ErrorKind::Create`]; [`ErrorKind::RotatesNoSink`] with
+    /// [`rotate`](Self::rotate); [`ErrorKind::Signal`] for a signal that cannot be handled.
+    #[track_caller]
+    pub fn flight_recorder(mut self, recorder: FlightRecorder) -> Result<Session, Error> {
+        rotate::refuse(&self.config)?;
+        let opened = Location::caller();
+        let (flight, requests) = Flight::new(recorder);
+        let flight = Arc::new(flight);
+        self.config.rotate = Some(flight.turns());
+        self.config.flight = Some(Arc::clone(&flight));
+        self.flush_on_panic |= flight.dumps_on_panic();
+        self.config.compression = sink::compression(self.config.compression)?;
+        let session = self.start(|config| Link::start(config, Box::new(InMemory), None), opened)?;
+        flight.hook_signals()?;
+        flight.serve(session.live.link(), requests).map_err(ErrorKind::Worker)?;
+        Ok(session)
     }
 
     fn start(
@@ -253,6 +288,16 @@ impl SessionBuilder {
             exit::hook_panics();
         }
         Ok(Session { live, clock })
+    }
+}
+
+/// In the place of the sink of a session that has none.
+#[derive(Debug)]
+struct InMemory;
+
+impl Sink for InMemory {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -297,6 +342,9 @@ pub struct Report {
     pub packets: u64,
     /// Bytes of the trace where it is: of the file, as it is compressed.
     pub bytes: u64,
+    /// Parts that the trace is in: 1 unless it [rotates](SessionBuilder::rotate). The other numbers are of
+    /// all parts, also those that are not kept.
+    pub parts: u64,
 }
 
 impl Session {
@@ -338,6 +386,24 @@ impl Session {
         self.live.link.flush()
     }
 
+    /// Writes what a [flight recorder](SessionBuilder::flight_recorder) has to a file, which is created or
+    /// emptied: all that is left of what was recorded before this call. The calling thread writes; others
+    /// go on, and so does the recording.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NoFlightRecorder`] if the session has none; [`ErrorKind::Create`] and [`ErrorKind::Write`]
+    /// for the file, and [`ErrorKind::WorkerPanicked`] if the worker failed: then the file has what there was.
+    pub fn dump(&self, path: impl AsRef<Path>) -> Result<Dump, Error> {
+        let link = self.live.link();
+        let Some(flight) = &link.config.flight else {
+            return Err(ErrorKind::NoFlightRecorder.into());
+        };
+        let flushed = link.flush();
+        let dump = flight.dump(path.as_ref(), &link.config)?;
+        flushed.map(|()| dump)
+    }
+
     /// Ends the recording and completes the file.
     ///
     /// # Errors
@@ -365,6 +431,7 @@ impl Session {
             lanes: stats.lanes,
             packets: stats.packets,
             bytes: stats.bytes,
+            parts: stats.parts,
         };
         (report, error)
     }
@@ -378,7 +445,15 @@ pub(super) fn end(live: &Arc<Live>) -> Result<crate::Stats, Error> {
             registry.set_session(None);
         }
     }
-    live.link.finish()
+    let finished = live.link.finish();
+    if let Some(flight) = &live.link.config.flight
+        && !matches!(&finished, Err(error) if matches!(error.kind(), ErrorKind::Forked { .. }))
+    {
+        flight.close();
+        // A dump that was asked for may have failed.
+        return live.link.finish();
+    }
+    finished
 }
 
 impl Drop for Session {

@@ -1,8 +1,8 @@
 //! From a record to the body of its event: texts become numbers, values their fields.
 
 use novatrace_core::{
-    Annotations, EventBody, Iid, Kind, Limits, Piece, Scalar, Sequence, Shape, SourceLocation,
-    Symbols, Text,
+    Annotations, EventBody, Iid, Kind, Limits, Piece, Reference, Scalar, Sequence, Shape,
+    SourceLocation, Symbols, Text,
 };
 
 use super::forms::{Form, Forms, Texts};
@@ -140,6 +140,40 @@ impl Dictionary {
             limits,
             location: String::new(),
         }
+    }
+
+    /// All sequences have been started again: they know no text.
+    pub(crate) fn forget_forms(&mut self) {
+        self.forms.forget();
+    }
+
+    /// Defines what a body says by number, where it is to be written again.
+    pub(crate) fn define_all(&self, body: &[u8], place: &mut Place<'_>) {
+        let symbols = &self.known.symbols;
+        EventBody::references(body, &mut |reference| match reference {
+            Reference::Text(kind, number) => {
+                if let Some(iid) = symbols.iid(number) {
+                    place.define(symbols, kind, iid);
+                }
+            }
+            Reference::Location(number) => {
+                if let Some(iid) = symbols.iid(number)
+                    && let [line, function, file] =
+                        symbols.text(iid).rsplitn(3, '\0').collect::<Vec<_>>()[..]
+                {
+                    let line = line.parse().unwrap_or_default();
+                    let location = SourceLocation { file, function, line };
+                    if place.sequence.define_location(&mut place.out.batch, iid, &location) {
+                        place.out.packet();
+                    }
+                }
+            }
+        });
+    }
+
+    /// See [`EventBody::is_called`].
+    pub(crate) fn is_called(&self, body: &[u8], text: &str) -> bool {
+        EventBody::is_called(body, &self.known.symbols, text)
     }
 
     /// The name that an event's body begins with.

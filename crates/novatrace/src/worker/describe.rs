@@ -18,18 +18,19 @@ const OWN_SEQUENCES: usize = 126;
 /// The same in a live session, whose threads have ids of their own from 32 on.
 const OWN_SEQUENCES_LIVE: usize = 30;
 
-/// Writes the packets that a trace begins with.
+/// Writes the packets that a trace begins with: two. `number` is an attribute of ours.
 pub(crate) fn write_header(
-    out: &mut Output,
+    out: &mut Vec<u8>,
     uuid: u128,
     attributes: &[(String, generator::Attribute)],
+    number: Option<(&str, u64)>,
 ) {
-    header::trace_uuid(&mut out.batch, uuid);
-    out.packet();
+    header::trace_uuid(out, uuid);
     let ours = [
         ("producer", Attribute::Text("novatrace")),
         ("producer_version", Attribute::Text(env!("CARGO_PKG_VERSION"))),
     ];
+    let number = number.map(|(key, number)| (key, Attribute::Int(number.cast_signed())));
     let theirs = attributes.iter().map(|(key, value)| {
         let value = match value {
             generator::Attribute::Text(text) => Attribute::Text(text),
@@ -37,8 +38,7 @@ pub(crate) fn write_header(
         };
         (key.as_str(), value)
     });
-    header::trace_attributes(&mut out.batch, ours.into_iter().chain(theirs));
-    out.packet();
+    header::trace_attributes(out, ours.into_iter().chain(number).chain(theirs));
 }
 
 /// Which rows have been described, and by which uuid.
@@ -55,8 +55,8 @@ pub(crate) struct Described {
     first_explicit: u64,
     /// How many uuids below `first` are used: by threads and the process.
     used_below: u64,
-    /// How many lanes there are.
-    lanes: u64,
+    /// Which rows the lanes are of.
+    lanes: Vec<u32>,
     /// What rows at the top belong to, in a live session.
     process: Option<TrackUuid>,
 }
@@ -67,7 +67,14 @@ impl Described {
         // Far from where the explicit ones are, and from the end of the numbers.
         let first = (first & ((1 << 62) - 1)) | 1 << 62;
         let first_explicit = (first_explicit & ((1 << 34) - 1)) | 1 << 34;
-        Self { uuids: Vec::new(), first, first_explicit, used_below: 0, lanes: 0, process: None }
+        Self {
+            uuids: Vec::new(),
+            first,
+            first_explicit,
+            used_below: 0,
+            lanes: vec![],
+            process: None,
+        }
     }
 
     /// A uuid that no row has, for a track with a sequence of its own.
@@ -142,10 +149,28 @@ impl Described {
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> TrackUuid {
-        self.lanes += 1;
-        let uuid = TrackUuid(self.first_explicit - self.lanes);
+        self.lanes.push(index);
+        let uuid = self.lane_uuid(self.lanes.len());
         self.write(&rows.settle(index), index, uuid, sequence, out);
         uuid
+    }
+
+    /// Of the lane of that number, from 1.
+    fn lane_uuid(&self, number: usize) -> TrackUuid {
+        TrackUuid(self.first_explicit - number as u64)
+    }
+
+    /// Describes all that has been described, in another part of the trace.
+    pub(crate) fn again(&self, rows: &Rows, shared: &mut Sequence, out: &mut Output) {
+        // A row's parent has a lower number.
+        for (index, uuid) in (0..).zip(&self.uuids) {
+            if let Some(uuid) = *uuid {
+                self.write(&rows.settle(index), index, uuid, shared, out);
+            }
+        }
+        for (number, &index) in (1..).zip(&self.lanes) {
+            self.write(&rows.settle(index), index, self.lane_uuid(number), shared, out);
+        }
     }
 
     fn write(

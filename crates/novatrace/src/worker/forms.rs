@@ -251,6 +251,13 @@ impl Forms {
         }
     }
 
+    /// No sequence knows a text any more.
+    pub(crate) fn forget(&mut self) {
+        for slot in self.slots.iter_mut().flatten() {
+            slot.known_on = [0; 2];
+        }
+    }
+
     /// Remembers the form of an event all whose texts are known on `sequence`, one of 1 to 127.
     pub(crate) fn learn(&mut self, name: u32, items: &[u64], form: Form, sequence: SequenceId) {
         let (word, bit) = Self::bit(sequence);

@@ -19,7 +19,9 @@ use std::collections::{BTreeSet, HashMap};
 use foldhash::fast::FixedState;
 use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 
+use super::bodies::Bodies;
 use super::output::Output;
+use super::parts::Carry;
 
 /// The trace processor drops slices deeper than 512.
 pub(super) const MAX_DEPTH: usize = 500;
@@ -96,6 +98,8 @@ pub(crate) struct Lane {
     /// For messages, with [`Overlap::Refuse`](crate::Overlap::Refuse): name and start of each of
     /// `ends`.
     slices: Vec<(String, u64)>,
+    /// Of a trace in parts, what the open slices said.
+    bodies: Option<Box<Bodies>>,
 }
 
 /// Why a slice does not fit on a lane.
@@ -147,6 +151,10 @@ impl Lane {
     ) {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
+        if out.carries() {
+            self.bodies.get_or_insert_default().begin(self.ends.len(), start, body);
+            out.took(end - start, body);
+        }
         self.ends.push(end);
         self.horizon = start;
     }
@@ -169,12 +177,22 @@ impl Lane {
     fn begin_open(&mut self, start: u64, body: &[u8], sequence: &mut Sequence, out: &mut Output) {
         sequence.event(&mut out.batch, start, EventType::SliceBegin, self.track.as_ref(), body);
         out.event();
+        if out.carries() {
+            self.bodies.get_or_insert_default().begin(0, start, body);
+        }
         self.is_open = true;
         self.horizon = start;
     }
 
     /// Ends the slice of unknown end.
     pub(crate) fn end_open(&mut self, end: u64, sequence: &mut Sequence, out: &mut Output) {
+        // A live one may have been cut, by accident, after it had ended.
+        let end = end.max(self.horizon);
+        if let Some(bodies) = &self.bodies
+            && let Some(since) = bodies.since(0)
+        {
+            out.took(end.saturating_sub(since), bodies.at(0));
+        }
         sequence.end(&mut out.batch, end, self.track.as_ref());
         out.packet();
         self.is_open = false;
@@ -223,6 +241,43 @@ impl Lane {
             out.packet();
         }
         self.written = self.ends.len();
+    }
+
+    /// Cuts the lane at its horizon, and ends there, for this part of the trace, what is open; without
+    /// `continues` nothing ends. A slice of
+    /// unknown end is cut at `floor`, since it goes on until then, and without that stays open: it may have
+    /// ended at any time since its start.
+    pub(crate) fn cut(
+        &mut self,
+        floor: Option<u64>,
+        continues: Option<&[u8]>,
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) {
+        let open = if self.is_open {
+            self.horizon = self.horizon.max(floor.unwrap_or_default());
+            usize::from(floor.is_some())
+        } else {
+            // A slice that is over already does not go on.
+            self.end_until(self.horizon, sequence, out);
+            self.ends.len() - self.written
+        };
+        let Some(continues) = continues else { return out.limit() };
+        for _ in 0..open {
+            let (end, track) = (EventType::SliceEnd, self.track.as_ref());
+            sequence.event(&mut out.batch, self.horizon, end, track, continues);
+            out.packet();
+        }
+    }
+
+    /// Begins again what was open where the lane was cut. Slices whose ends were written already are not
+    /// among it: they are whole in the part before.
+    pub(crate) fn carried(&self, carry: &mut Carry<'_>) {
+        let (from, to) = if self.is_open { (0, 1) } else { (self.written, self.ends.len()) };
+        for depth in from..to {
+            let body = self.bodies.as_deref().map_or(&[][..], |bodies| bodies.at(depth));
+            carry.slice(self.horizon, self.track.as_ref(), body);
+        }
     }
 
     /// Remembers what the slice begun last is called.

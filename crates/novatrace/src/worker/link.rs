@@ -20,12 +20,14 @@ use super::run;
 use super::stats::Stats;
 use super::threads::{Attachment, Loss, NewThread, ThreadLink};
 use crate::error::{Error, ErrorKind};
+use crate::flight::Flight;
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::generator::{Flows, OpenId, OpenSliceTable};
 use crate::name::Name;
 use crate::process::{self, Message, Numbers, Program, ReportFacts, Served};
 use crate::profile::{SiteNames, site_names_from};
 use crate::record::{self, Closed, Drain, Fill, HEAD_WORDS, Ring, Source};
+use crate::rotate::Rotate;
 use crate::sink;
 use crate::sync;
 
@@ -51,6 +53,11 @@ pub(crate) struct Config {
     pub(crate) worker: Worker,
     /// Of a file: whoever has another sink does it.
     pub(crate) compression: Compression,
+    pub(crate) rotate: Option<Rotate>,
+    /// Of a trace in parts that are files, what those are called after.
+    pub(crate) rotate_path: Option<PathBuf>,
+    /// Where the parts go, if not to files.
+    pub(crate) flight: Option<Arc<Flight>>,
 }
 
 impl Config {

@@ -14,9 +14,11 @@ use novatrace_core::{
     Text, ThreadDescriptor, Timestamps, TrackDescriptor, TrackKind, TrackUuid,
 };
 
+use super::bodies::{Bodies, Sample};
 use super::decode::{Place, Said};
 use super::forms::Form;
 use super::lanes::MAX_DEPTH;
+use super::parts::Carry;
 use super::run::Worker;
 use super::threads::{Loss, NewThread, ThreadLink};
 use crate::profile::{Clock, SiteNames, Timeline};
@@ -41,6 +43,10 @@ pub(super) struct Live {
     next_drain_ns: u64,
     /// The latest `BOOTTIME` of a snapshot.
     snapshot_ns: u64,
+    /// Where the trace was cut last: what is said of threads and their counters is not earlier.
+    cut_ns: u64,
+    /// Of a trace in parts, by counter's row, the last sample of any thread.
+    samples: Vec<Option<Box<Sample>>>,
     body: Vec<u8>,
 }
 
@@ -72,6 +78,8 @@ struct Book {
     known: Vec<bool>,
     /// Open spans, outermost first; `None` for one that has ended while a later one was open.
     open: Vec<Option<Piece>>,
+    /// Of a trace in parts, what they said.
+    bodies: Bodies,
     name: Box<str>,
     /// The time of the last record of a span or instant.
     last_ns: u64,
@@ -99,6 +107,8 @@ impl Live {
             next_snapshot_ns: 0,
             next_drain_ns: timeline.now_ns(),
             snapshot_ns: 0,
+            cut_ns: 0,
+            samples: Vec::new(),
             threads: Vec::new(),
             timeline,
             sites: Vec::new(),
@@ -137,6 +147,11 @@ impl Live {
 impl Worker<'_> {
     /// Writes which process this is, before anything else of a live session.
     pub(super) fn start_live(&mut self) {
+        self.snapshot();
+        self.describe_process();
+    }
+
+    pub(super) fn describe_process(&mut self) {
         let Some(live) = &self.live else { return };
         let pid = i32::try_from(self.link.config.process).unwrap_or(i32::MAX);
         let name = self.link.config.process_name();
@@ -144,7 +159,6 @@ impl Worker<'_> {
             kind: TrackKind::Process(ProcessDescriptor { pid, name: &name }),
             ..TrackDescriptor::plain(live.process, &name)
         };
-        self.snapshot();
         self.sequences[0].descriptor(&mut self.out.batch, &process);
         self.out.packet();
     }
@@ -188,6 +202,7 @@ impl Worker<'_> {
             sequence,
             known: Vec::new(),
             open: Vec::new(),
+            bodies: Bodies::default(),
             name: thread.name.clone(),
             last_ns: 0,
             lost: 0,
@@ -355,6 +370,9 @@ impl Worker<'_> {
             Some(Kind::LiveEnd) => {
                 let ns = book.in_order(ns);
                 book.open.pop();
+                if self.out.watches() {
+                    self.watched(book, book.open.len(), ns);
+                }
                 if book.open.len() < MAX_DEPTH {
                     book.sequence.end(&mut self.out.batch, ns, None);
                     self.out.end();
@@ -364,6 +382,9 @@ impl Worker<'_> {
                 let ns = book.in_order(ns);
                 let lead =
                     self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::SliceBegin);
+                if self.out.carries() {
+                    self.remember(book, lead, &record[LIVE_HEAD_WORDS..], ns);
+                }
                 book.open.push(Some(lead));
             }
             Some(Kind::LiveInstant) => {
@@ -414,6 +435,89 @@ impl Worker<'_> {
             }
         }
         self.said_plainly(book, site, items, ns, event)
+    }
+
+    /// Remembers what a span has just said.
+    #[cold]
+    #[inline(never)]
+    fn remember(&mut self, book: &mut Book, lead: Piece, items: &[u64], ns: u64) {
+        let Some(live) = &mut self.live else { return };
+        let depth = book.open.len();
+        if depth < MAX_DEPTH {
+            if items.is_empty() && lead != CONTINUED {
+                live.body.clear();
+                EventBody::new(&mut live.body).piece(lead);
+            }
+            book.bodies.begin(depth, ns, &live.body);
+        }
+    }
+
+    /// The span that lay so deep has ended.
+    #[cold]
+    #[inline(never)]
+    fn watched(&mut self, book: &Book, depth: usize, ns: u64) {
+        if depth < MAX_DEPTH
+            && let Some(since) = book.bodies.since(depth)
+        {
+            self.out.took(ns.saturating_sub(since), book.bodies.at(depth));
+        }
+    }
+
+    /// The trace is cut: what comes from here on counts as no earlier than the time that this is, in a
+    /// live session.
+    pub(super) fn cut_live(&mut self) -> Option<u64> {
+        let live = self.live.as_deref_mut()?;
+        live.cut_ns = live.timeline.earliest_ns();
+        for thread in &mut live.threads {
+            thread.book.last_ns = thread.book.last_ns.max(live.cut_ns);
+        }
+        Some(live.cut_ns)
+    }
+
+    /// Ends the open spans of threads, for this part of the trace.
+    pub(super) fn end_live_part(&mut self, continues: &[u8]) {
+        let Some(live) = &mut self.live else { return };
+        for Thread { book, .. } in &mut live.threads {
+            for _ in book.open.iter().take(MAX_DEPTH).flatten() {
+                let (ns, end) = (book.last_ns, EventType::SliceEnd);
+                book.sequence.event(&mut self.out.batch, ns, end, None, continues);
+                self.out.packet();
+            }
+        }
+    }
+
+    /// Says of threads, in the next part, who they are, and begins again what is open.
+    pub(super) fn begin_live_part(&mut self, start_ns: u64) {
+        let Self { live, out, dictionary, .. } = self;
+        let Some(live) = live else { return };
+        for thread in &mut live.threads {
+            let book = &mut thread.book;
+            out.restart(&mut book.sequence, start_ns);
+            book.known.clear();
+            thread.describe(&mut out.batch);
+            out.packet();
+            let Book { sequence, open, bodies, last_ns, .. } = &mut thread.book;
+            let mut carry = Carry { dictionary, sequence, out };
+            for (depth, span) in open.iter().take(MAX_DEPTH).enumerate() {
+                if span.is_some() {
+                    carry.slice(*last_ns, None, bodies.at(depth));
+                }
+            }
+        }
+        for (row, sample) in (0..).zip(std::mem::take(&mut live.samples)) {
+            // Described, as every row that had been; on the sequence that all share.
+            if let Some(mut sample) = sample {
+                let Some(track) = self.counter_track(row) else { continue };
+                let Some(live) = &mut self.live else { return };
+                sample.ns = sample.ns.max(live.cut_ns);
+                let (dictionary, sequence) = (&self.dictionary, &mut self.sequences[0]);
+                let mut carry = Carry { dictionary, sequence, out: &mut self.out };
+                carry.sample(sample.ns, Some(&track), &sample.body);
+                live.samples.resize_with(row as usize + 1, || None);
+                live.samples[row as usize] = Some(sample);
+            }
+        }
+        self.snapshot();
     }
 
     /// Counts a live event whose packet has been appended to the batch.
@@ -487,6 +591,7 @@ impl Worker<'_> {
     fn live_sample(&mut self, book: &mut Book, row: u32, kind: Kind, bits: u64, ns: u64) {
         let Some(track) = self.counter_track(row) else { return };
         let Some(live) = &mut self.live else { return };
+        let ns = ns.max(live.cut_ns);
         live.body.clear();
         let value = match kind {
             Kind::LiveCountInt => Scalar::Int(bits.cast_signed()),
@@ -495,6 +600,11 @@ impl Worker<'_> {
         EventBody::new(&mut live.body).counter(value);
         let event = EventType::Counter;
         book.sequence.event(&mut self.out.batch, ns, event, Some(&track), &live.body);
+        if self.out.carries() {
+            let at = row as usize;
+            live.samples.resize_with(live.samples.len().max(at + 1), || None);
+            Sample::keep(&mut live.samples[at], ns, &live.body);
+        }
         self.count_event();
     }
 
@@ -518,6 +628,9 @@ impl Worker<'_> {
     fn end_outer(&mut self, book: &mut Book, place: usize, ns: u64) {
         if place >= book.open.len() {
             return;
+        }
+        if self.out.watches() {
+            self.watched(book, place, ns);
         }
         let written = book.open[place..].iter().take(MAX_DEPTH.saturating_sub(place)).flatten();
         for _ in 0..written.count() {

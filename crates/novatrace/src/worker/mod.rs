@@ -6,6 +6,7 @@
 //!                   (decode.rs)    (pending.rs)                  (lanes.rs)             (output.rs)
 //! ```
 
+mod bodies;
 mod decode;
 mod describe;
 mod forms;
@@ -14,6 +15,7 @@ mod link;
 mod live;
 mod mourn;
 mod output;
+mod parts;
 mod pending;
 mod random;
 mod rings;
@@ -25,7 +27,7 @@ mod threads;
 mod ties;
 mod track;
 
-pub(crate) use describe::Described;
+pub(crate) use describe::{Described, write_header};
 pub use link::Worker;
 pub(crate) use link::{Asked, Config, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};

@@ -8,10 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use novatrace_core::Sequence;
 use novatrace_sink::Sink;
 
+use super::link::Config;
 use crate::error::{Error, ErrorKind};
+use crate::flight::Flight;
 use crate::process::Served;
+use crate::rotate::Rotation;
 
 /// A batch's packets, events and bytes.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +36,22 @@ pub(crate) struct Output {
     max_packets: usize,
     max_bytes: usize,
     sink: Box<dyn Sink>,
+    /// Of the part, if the trace is in parts.
     path: Option<PathBuf>,
+    rotation: Option<Rotation>,
+    /// Takes the batches, in the sink's place.
+    flight: Option<Arc<Flight>>,
+    /// What the part begins with that only those need who have not the part before.
+    pub(super) carried: Vec<u8>,
+    pub(super) carried_packets: usize,
+    /// Says that the part before is missing.
+    loss: Vec<u8>,
+    /// Spans that take as long are watched.
+    slow_ns: u64,
+    slow: Vec<(u64, Vec<u8>)>,
+    /// What had been written before the part, and what has been carried over into it.
+    bytes_before: u64,
+    bytes_carried: u64,
     /// Since when the batch has not been empty, as far as it has been noticed.
     since: Option<Instant>,
     /// The sink's first error; it gets nothing more then.
@@ -53,10 +72,12 @@ impl Output {
     pub(crate) fn new(
         sink: Box<dyn Sink>,
         path: Option<PathBuf>,
-        max_packets: usize,
-        max_bytes: usize,
+        config: &Config,
         served: Option<&Arc<Served>>,
     ) -> Self {
+        let (max_packets, max_bytes) = (config.batch_packets, config.batch_bytes);
+        let flight = config.flight.clone();
+        let slow_ns = flight.as_ref().map_or(u64::MAX, |flight| flight.slow_ns);
         Self {
             batch: Vec::with_capacity(max_bytes.min(1 << 20)),
             batch_packets: 0,
@@ -65,6 +86,15 @@ impl Output {
             max_bytes,
             sink,
             path,
+            rotation: Rotation::of(config),
+            flight,
+            carried: Vec::new(),
+            carried_packets: 0,
+            loss: Vec::new(),
+            slow_ns,
+            slow: Vec::new(),
+            bytes_before: 0,
+            bytes_carried: 0,
             since: None,
             error: None,
             has_failed: false,
@@ -115,12 +145,20 @@ impl Output {
         }
         if !self.has_failed {
             let Self { sink, batch, .. } = self;
-            match caught(|| sink.write(batch)) {
+            let len = batch.len() as u64;
+            let taken = match &self.flight {
+                Some(flight) => {
+                    flight.take(batch, self.batch_events);
+                    Ok(())
+                }
+                None => caught(|| sink.write(batch)),
+            };
+            match taken {
                 Ok(()) => {
                     self.pending.push_back(Batch {
                         packets: self.batch_packets as u64,
                         events: self.batch_events,
-                        bytes: self.batch.len() as u64,
+                        bytes: len,
                     });
                     self.settle();
                 }
@@ -152,7 +190,7 @@ impl Output {
             self.bytes += batch.bytes;
             self.events += batch.events;
         }
-        self.bytes = stored.unwrap_or(self.bytes);
+        self.bytes = stored.map_or(self.bytes, |stored| self.bytes_before + stored);
         if let Some(served) = &self.served {
             served.written(self.bytes, self.events);
         }
@@ -192,6 +230,115 @@ impl Output {
             Some(since) if since.elapsed() >= time => self.write(),
             Some(_) => {}
         }
+    }
+
+    /// Whether open slices are to be remembered, since the trace may go on in another part.
+    #[inline(always)]
+    pub(crate) fn carries(&self) -> bool {
+        self.rotation.is_some()
+    }
+
+    /// Whether what is open is ended where a part ends.
+    pub(crate) fn ends_parts(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Counts so many packets that have been appended to the batch.
+    pub(crate) fn packets(&mut self, packets: usize) {
+        self.batch_packets += packets;
+        self.limit();
+    }
+
+    /// Starts a sequence again, in another part.
+    pub(crate) fn restart(&mut self, sequence: &mut Sequence, ns: u64) {
+        if self.flight.is_some() {
+            sequence.overwritten(&mut self.loss);
+        }
+        sequence.restart_at(&mut self.batch, ns);
+        self.packet();
+    }
+
+    /// A slice has taken so long.
+    #[inline]
+    pub(crate) fn took(&mut self, ns: u64, body: &[u8]) {
+        if ns >= self.slow_ns {
+            self.slow.push((ns, body.to_vec()));
+        }
+    }
+
+    /// Whether someone wants to know how long slices take.
+    #[inline(always)]
+    pub(crate) fn watches(&self) -> bool {
+        self.slow_ns != u64::MAX
+    }
+
+    /// The slices that took long, each but once.
+    pub(crate) fn slow_ones(&mut self) -> Vec<(u64, Vec<u8>)> {
+        std::mem::take(&mut self.slow)
+    }
+
+    /// Which part this is, from 1, if the trace is in parts.
+    pub(crate) fn part_number(&self) -> Option<u32> {
+        self.rotation.as_ref().map(Rotation::number)
+    }
+
+    /// How many parts there are.
+    pub(crate) fn parts(&self) -> u64 {
+        if self.flight.is_some() { 1 } else { self.part_number().unwrap_or(1).into() }
+    }
+
+    /// Whether the part is to end.
+    pub(crate) fn is_part_full(&self) -> bool {
+        let Some(rotation) = &self.rotation else { return false };
+        let (bytes, carried) = (self.gathered() - self.bytes_before, self.bytes_carried);
+        !self.has_failed && rotation.is_full(bytes, carried)
+    }
+
+    /// What has been gathered is the last of this part.
+    pub(crate) fn next_part(&mut self) {
+        self.write();
+        if self.has_failed {
+            return;
+        }
+        let Some(rotation) = &mut self.rotation else { return };
+        rotation.next();
+        if let Some(flight) = &self.flight {
+            self.bytes_before = self.bytes;
+            return flight.begin_part();
+        }
+        self.wait(|sink| sink.finish());
+        if self.has_failed {
+            return;
+        }
+        self.bytes_before = self.bytes;
+        let Some(rotation) = &self.rotation else { return };
+        self.path = Some(rotation.part_path());
+        match rotation.open() {
+            Ok(sink) => self.sink = sink,
+            Err(source) => self.fail(source),
+        }
+    }
+
+    /// Bytes of all parts, as far as is known: what is still to be compressed counts as it is.
+    fn gathered(&self) -> u64 {
+        let pending: u64 = self.pending.iter().map(|batch| batch.bytes).sum();
+        self.bytes + pending + self.batch.len() as u64
+    }
+
+    /// What has been gathered is what every part begins with.
+    pub(crate) fn part_begins(&mut self) {
+        if let Some(flight) = &self.flight {
+            let (loss, carried) =
+                (std::mem::take(&mut self.loss), std::mem::take(&mut self.carried));
+            let flight = Arc::clone(flight);
+            self.carried_packets = 0;
+            self.write();
+            flight.carry(loss, carried);
+        } else {
+            self.batch.append(&mut self.carried);
+            self.batch_packets += std::mem::take(&mut self.carried_packets);
+        }
+        self.bytes_carried = self.gathered() - self.bytes_before;
     }
 
     /// Writes the rest, and tells the sink that it was the rest.
@@ -260,7 +407,9 @@ mod tests {
 
     #[test]
     fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
-        let mut out = Output::new(Box::new(Nowhere), None, 100, 100, None);
+        let mut config = crate::TraceGenerator::builder().into_config();
+        config.set_batch(100, 100, Duration::ZERO);
+        let mut out = Output::new(Box::new(Nowhere), None, &config, None);
         for _ in 0..2 {
             out.write_if_older(Duration::ZERO);
             out.batch.push(0);

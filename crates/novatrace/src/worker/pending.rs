@@ -180,6 +180,13 @@ impl Pending {
         times.max().unwrap_or(0)
     }
 
+    /// The body of each event that waits.
+    pub(crate) fn each_body(&self, mut with: impl FnMut(&[u8])) {
+        for run in [&self.old, &self.new] {
+            run.entries.iter().for_each(|entry| with(run.body(entry)));
+        }
+    }
+
     /// Bytes of the bodies that wait.
     pub(crate) fn body_bytes(&self) -> usize {
         self.old.bodies.len() + self.new.bodies.len()

@@ -12,7 +12,7 @@ use novatrace_core::{
 use novatrace_sink::Sink;
 
 use super::decode::{Dictionary, Place, flows};
-use super::describe::{self, Described};
+use super::describe::Described;
 use super::link::Link;
 use super::live::Live;
 use super::output::{self, Output};
@@ -43,10 +43,10 @@ pub(crate) fn run(
     described: Described,
 ) {
     let mut rings = Rings::default();
-    let mut worker = Worker::new(link, sink, path, described);
+    let mut worker = Worker::new(link, sink, path, uuid, described);
     link.ready();
     // A fault of ours must not take the program with it, nor leave its threads waiting.
-    let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings, uuid)));
+    let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings)));
     if let Err(panic) = outcome {
         let message = output::panic_message(&*panic).to_owned();
         link.fail(ErrorKind::WorkerPanicked { message }.into());
@@ -71,7 +71,7 @@ pub(super) struct Worker<'l> {
     /// Of a live session.
     pub(super) live: Option<Box<Live>>,
     /// By row; `None` for groups, and for rows without events.
-    tracks: Vec<Option<Box<Track>>>,
+    pub(super) tracks: Vec<Option<Box<Track>>>,
     pub(super) described: Described,
     /// How samples of live threads name a counter, by row.
     counter_tracks: Vec<Option<ExplicitTrack>>,
@@ -95,6 +95,8 @@ pub(super) struct Worker<'l> {
     early_ends: HashMap<u64, u64>,
     pub(super) counts: Stats,
     is_closed: bool,
+    /// The first part's; those of others count up from it.
+    pub(super) uuid: u128,
 }
 
 impl<'l> Worker<'l> {
@@ -102,12 +104,13 @@ impl<'l> Worker<'l> {
         link: &'l Link,
         sink: Box<dyn Sink>,
         path: Option<PathBuf>,
+        uuid: u128,
         mut described: Described,
     ) -> Self {
         let config = &link.config;
         let window = config.window.min(WINDOW_WORDS);
         let window = window + Patience::extra(window);
-        let out = Output::new(sink, path, config.batch_packets, config.batch_bytes, link.served());
+        let out = Output::new(sink, path, config, link.served());
         let shared = SequenceId::new(1).expect("not zero");
         let shared = Sequence::new(shared, Timestamps::Absolute);
         let live = config.is_live.then(|| Box::new(Live::new(described.set_process())));
@@ -132,14 +135,16 @@ impl<'l> Worker<'l> {
             early_ends: HashMap::new(),
             counts: Stats::default(),
             is_closed: false,
+            uuid,
         }
     }
 
-    fn run(&mut self, rings: &mut Rings, uuid: u128) {
-        describe::write_header(&mut self.out, uuid, &self.link.config.attributes);
+    fn run(&mut self, rings: &mut Rings) {
+        self.write_header();
         self.sequences[0].start(&mut self.out.batch, None);
         self.out.packet();
         self.start_live();
+        self.out.part_begins();
         let mut idle = 0;
         loop {
             // Asked first: what was recorded before the request is then in the rings.
@@ -149,6 +154,7 @@ impl<'l> Worker<'l> {
                 self.take(rings, Pass::Whole);
                 // A pass for each ring that a thread has grown.
                 while self.take_live() {}
+                self.follow_flight();
                 self.finish();
                 return;
             }
@@ -160,6 +166,8 @@ impl<'l> Worker<'l> {
                 self.drain_all();
                 self.out.flush();
             }
+            self.follow_flight();
+            self.cut_if_full();
             self.out.write_if_older(self.link.config.batch_time);
             if let Some(error) = self.out.take_error() {
                 self.link.fail(error);
@@ -441,7 +449,8 @@ impl<'l> Worker<'l> {
         } else {
             dropped
         };
-        Stats { packets, bytes, dropped, ..self.counts }
+        let parts = self.out.parts();
+        Stats { packets, bytes, dropped, parts, ..self.counts }
     }
 }
 

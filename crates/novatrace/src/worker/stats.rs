@@ -20,4 +20,7 @@ pub struct Stats {
     pub refused: u64,
     /// Slices that were still open when the trace was finished.
     pub left_open: u64,
+    /// Parts that the trace is in: 1 unless it [rotates](crate::Rotate). All others count what is in all parts, also
+    /// those that are not kept.
+    pub parts: u64,
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 
+use super::bodies::Sample;
 use super::lanes::{Lane, Lanes, Misfit};
 use super::output::Output;
+use super::parts::Carry;
 use super::pending::{Entry, EntryKind, Extent, Pending};
 use super::steps;
 use crate::error::ErrorKind;
@@ -23,6 +25,8 @@ pub(crate) struct Track {
     explicit: Option<ExplicitTrack>,
     pub(crate) pending: Pending,
     lanes: Lanes,
+    /// Of a trace in parts, a counter's last sample.
+    sample: Option<Box<Sample>>,
     /// Whether it is on the worker's list of tracks to be drained.
     pub(crate) is_active: bool,
     /// Whether this drain has dealt with it, together with those it is tied to.
@@ -49,6 +53,7 @@ impl Track {
             explicit,
             pending: Pending::default(),
             lanes: Lanes::new(explicit),
+            sample: None,
             is_active: false,
             is_drained: false,
         }
@@ -56,19 +61,19 @@ impl Track {
 
     /// Writes what has its turn.
     pub(crate) fn drain(&mut self, extent: Extent, around: &mut Surroundings<'_>) {
-        let Self { name, pending, lanes, explicit, .. } = self;
+        let Self { name, pending, lanes, explicit, sample, .. } = self;
         pending.drain(extent, |entry, body| {
-            write(name, lanes, explicit.as_ref(), entry, body, around);
+            write(name, lanes, explicit.as_ref(), sample, entry, body, around);
         });
     }
 
     /// Writes some of what has its turn: after [`Pending::prepare`], in order, and before
     /// [`Pending::finish`].
     pub(crate) fn write(&mut self, places: Range<usize>, around: &mut Surroundings<'_>) {
-        let Self { name, pending, lanes, explicit, .. } = self;
+        let Self { name, pending, lanes, explicit, sample, .. } = self;
         for at in places {
             let (entry, body) = pending.entry(at);
-            write(name, lanes, explicit.as_ref(), entry, body, around);
+            write(name, lanes, explicit.as_ref(), sample, entry, body, around);
         }
     }
 
@@ -76,6 +81,32 @@ impl Track {
     pub(crate) fn write_ends(&mut self, sequence: &mut Sequence, out: &mut Output) {
         for lane in &mut self.lanes.all {
             lane.write_ends(sequence, out);
+        }
+    }
+
+    /// See [`Lane::cut`].
+    pub(crate) fn cut(
+        &mut self,
+        floor: Option<u64>,
+        continues: Option<&[u8]>,
+        sequence: &mut Sequence,
+        out: &mut Output,
+    ) {
+        for lane in &mut self.lanes.all {
+            lane.cut(floor, continues, sequence, out);
+        }
+    }
+
+    /// Says again, in the next part, what is open, and a counter's value: at its own time, since another
+    /// may wait that is only little later.
+    pub(crate) fn carried(&self, carry: &mut Carry<'_>) {
+        for lane in &self.lanes.all {
+            lane.carried(carry);
+        }
+        // What waits says by number what the part before has defined.
+        self.pending.each_body(|body| carry.texts(body));
+        if let Some(Sample { ns, body }) = self.sample.as_deref() {
+            carry.sample(*ns, self.explicit.as_ref(), body);
         }
     }
 
@@ -125,6 +156,7 @@ fn write(
     track: &str,
     lanes: &mut Lanes,
     explicit: Option<&ExplicitTrack>,
+    sample: &mut Option<Box<Sample>>,
     entry: &Entry,
     body: &[u8],
     around: &mut Surroundings<'_>,
@@ -134,6 +166,9 @@ fn write(
             let out = &mut *around.out;
             around.sequence.event(&mut out.batch, entry.start, EventType::Counter, explicit, body);
             out.event();
+            if out.carries() {
+                Sample::keep(sample, entry.start, body);
+            }
         }
         EntryKind::Instant => {
             let out = &mut *around.out;
