@@ -87,6 +87,7 @@ fn one(oracle: &Oracle, plan: &Plan) -> (u64, u64, u64) {
     let mut command = Command::new(std::env::current_exe().expect("the system says"));
     command.args(["--exact", "torture", "--nocapture", "--test-threads=1"]);
     command.env(Plan::VARIABLE, plan.to_string()).env(Notes::FOLDER, folder.path());
+    command.env_remove("NOVATRACE_WORKER");
     let log = File::create(folder.path().join("log")).expect("writable");
     command.stdout(Stdio::from(log.try_clone().expect("a file"))).stderr(Stdio::from(log));
     let found = plan.fate.run(command, &path, &notes, plan);
