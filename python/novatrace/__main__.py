@@ -3,7 +3,7 @@ can do."""
 
 import sys
 
-from ._novatrace import _command
+from ._novatrace import _command, _serve_worker
 
 
 def _run(arguments):
@@ -23,6 +23,8 @@ BINARYS_COMMANDS = {"check", "demo", "dump", "help", "info", "recover"}
 
 def main():
     """Does what the command line says; answers the exit status."""
+    # It is the worker of a program that was not told of another: then this does not return.
+    _serve_worker(sys.argv[:2])
     arguments = sys.argv[1:]
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]][0](arguments[1:])

@@ -24,6 +24,7 @@ def open(
     flush_interval: float | None = None,
     process_name: str | None = None,
     compression: str | None = None,
+    worker: Literal["thread", "process"] = "thread",
     rotate_bytes: int | None = None,
     rotate_seconds: float | None = None,
     keep: int | None = None,
@@ -39,6 +40,11 @@ def open(
     `"none"`, `"zlib"`, `"zlib:1"` to `"zlib:9"`, or `"zstd"`, `"zstd:1"` to `"zstd:19"`, which only viewers
     since version 58 of the trace processor can read; the environment variable `NOVATRACE_COMPRESSION` takes
     its place.
+
+    `worker` is what writes the file: a thread of the program, or a process (Linux only), which outlives it: then
+    all that was recorded is in the file, whatever way the program ends, `SIGKILL` included. Where a process cannot be
+    had, it is a thread, and the logger "novatrace" says so. The environment variable `NOVATRACE_WORKER`, `thread` or
+    `process`, takes its place.
 
     With `rotate_bytes` or `rotate_seconds`, the trace goes on in another file when the one that is being written has
     that size or age: `app.0001.pftrace`, `app.0002.pftrace` and so on, of which the last `keep` are kept (all). Each
@@ -89,6 +95,10 @@ class Session:
     @property
     def closed(self) -> bool:
         """Whether it has been closed."""
+
+    @property
+    def worker(self) -> Literal["thread", "process"]:
+        """What writes the file, or did."""
 
     def set_categories(self, globs: str) -> None:
         """Changes which categories are recorded, from the next event on."""
@@ -365,7 +375,7 @@ class TraceGenerator:
     Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
     `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
     `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
-    is within the window. `compression`, `rotate_bytes`, `rotate_seconds` and `keep` are those of `open`.
+    is within the window. `compression`, `worker`, `rotate_bytes`, `rotate_seconds` and `keep` are those of `open`.
 
     Raises `TraceFileError`, an `OSError`, if the file cannot be made.
 
@@ -388,6 +398,7 @@ class TraceGenerator:
         list_max_size: int = 256,
         flush_interval: float | None = None,
         compression: str | None = None,
+        worker: Literal["thread", "process"] = "thread",
         rotate_bytes: int | None = None,
         rotate_seconds: float | None = None,
         keep: int | None = None,
@@ -395,6 +406,10 @@ class TraceGenerator:
     @property
     def path(self) -> str:
         """The file, as it was named."""
+
+    @property
+    def worker(self) -> Literal["thread", "process"]:
+        """What writes the file, or did."""
 
     @property
     def list_max_size(self) -> int:

@@ -57,6 +57,10 @@ def main(arguments):
     parser.add_argument(
         "--compression", metavar="CODEC", help="none, zlib, zstd, or with a level as in zlib:6 (default: none)"
     )
+    parser.add_argument(
+        "--worker", choices=["thread", "process"], default="thread",
+        help="what writes the trace; a process outlives a program that is killed (default: %(default)s)",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing at the end")
     parser.add_argument("-m", dest="module", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     parser.add_argument("script", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
@@ -86,7 +90,9 @@ def run(parser, chosen):
         # A program that is not there does not cost the trace of the last one that was.
         go = prepare(parser, arguments)
         try:
-            session = novatrace.open(chosen.output, overflow="block", compression=chosen.compression)
+            session = novatrace.open(
+                chosen.output, overflow="block", compression=chosen.compression, worker=chosen.worker
+            )
         except (novatrace.TraceFileError, novatrace.TraceValueError) as error:
             parser.error(str(error))
         atexit.register(finish, session, chosen, os.getpid(), ending)

@@ -6,7 +6,6 @@ import copy
 import dataclasses
 import functools
 import inspect
-import logging
 import pickle
 import threading
 
@@ -185,15 +184,12 @@ def test_several_generators_from_several_threads(oracle, tmp_path):
             assert [row[5]["at"] for row in read if row[3] == f"{cluster}"] == list(range(300))
 
 
-def test_the_worker_process_is_a_thread_for_now_and_says_so(path, monkeypatch, caplog):
-    monkeypatch.setattr(_tgen._worker_of_environment, "told", False)
-    monkeypatch.setenv("BOSSANOVA_PROTOBUF_MP", "1")
-    with caplog.at_level(logging.INFO, logger=_tgen.__name__):
-        for _ in range(2):
-            _tgen.TraceGenerator(str(path), 0)
-        monkeypatch.setenv("BOSSANOVA_PROTOBUF_MP", "0")
-        _tgen.TraceGenerator(str(path), 0)
-    assert [record.message.split()[0] for record in caplog.records] == ["BOSSANOVA_PROTOBUF_MP"]
+def test_the_worker_is_a_process_unless_it_is_to_be_a_thread(path, monkeypatch):
+    for value, worker in ((None, "process"), ("1", "process"), ("0", "thread")):
+        monkeypatch.delenv("BOSSANOVA_PROTOBUF_MP", raising=False)
+        if value is not None:
+            monkeypatch.setenv("BOSSANOVA_PROTOBUF_MP", value)
+        assert _tgen.TraceGenerator(f"{path}.{value}", 0).worker == worker
 
 
 def test_the_old_live_calls(oracle, path):

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use novatrace::{Attribute, Compression, Rotate};
+use novatrace::{Attribute, Compression, Rotate, Worker};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -53,6 +53,23 @@ pub(crate) fn batch(py: Python<'_>, seconds: f64) -> PyResult<(usize, usize, Dur
     let time = Duration::try_from_secs_f64(seconds)
         .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
     Ok((1 << 14, 256 << 10, time))
+}
+
+/// Where the worker is.
+pub(crate) fn worker(py: Python<'_>, text: &str) -> PyResult<Worker> {
+    match text {
+        "thread" => Ok(Worker::Thread),
+        "process" => Ok(Worker::Process),
+        other => {
+            let message = format!("worker is \"thread\" or \"process\", not {other:?}");
+            Err(value_error(py, message))
+        }
+    }
+}
+
+/// What [`worker`] is given.
+pub(crate) fn worker_name(worker: Worker) -> &'static str {
+    if worker == Worker::Process { "process" } else { "thread" }
 }
 
 /// How a trace is compressed, as in `"zlib:6"`.

@@ -20,6 +20,7 @@ use crate::error::{OrRaise, full_message, value_error};
 use crate::flow::{Flow, flow_numbers};
 use crate::live::flush_session;
 use crate::value::{Described, Reader, any_text, digits, index, limits, text};
+use crate::worker::tell_fallback;
 
 /// A trace, as all its objects in Python share it.
 pub(crate) struct Shared {
@@ -52,9 +53,12 @@ impl Shared {
         let list_max_size = AtomicUsize::new(list_max_size);
         let shared =
             Arc::new(Self { trace, path, list_max_size, is_finished: AtomicBool::new(false) });
-        let mut open = open();
-        open.retain(|trace| trace.strong_count() > 0);
-        open.push(Arc::downgrade(&shared));
+        {
+            let mut open = open();
+            open.retain(|trace| trace.strong_count() > 0);
+            open.push(Arc::downgrade(&shared));
+        }
+        tell_fallback(py, &shared.path, shared.trace.worker_fallback());
         Ok(shared)
     }
 
@@ -258,7 +262,7 @@ pub(crate) struct TraceGenerator {
 #[pymethods]
 impl TraceGenerator {
     #[new]
-    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, compression=None, rotate_bytes=None, rotate_seconds=None, keep=None))]
+    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     pub(crate) fn new(
         py: Python<'_>,
@@ -270,6 +274,7 @@ impl TraceGenerator {
         list_max_size: usize,
         flush_interval: Option<f64>,
         compression: Option<&str>,
+        worker: &str,
         rotate_bytes: Option<u64>,
         rotate_seconds: Option<f64>,
         keep: Option<u32>,
@@ -300,6 +305,7 @@ impl TraceGenerator {
         if let Some(rotate) = choices::rotate(py, rotate_bytes, rotate_seconds, keep)? {
             builder = builder.rotate(rotate);
         }
+        builder = builder.worker(choices::worker(py, worker)?);
         Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
     }
 
@@ -307,6 +313,12 @@ impl TraceGenerator {
     #[getter]
     fn path(&self) -> &OsStr {
         self.shared.path.as_os_str()
+    }
+
+    #[doc = stub!("TraceGenerator.worker")]
+    #[getter]
+    fn worker(&self) -> &'static str {
+        choices::worker_name(self.shared.trace.worker())
     }
 
     #[doc = stub!("TraceGenerator.list_max_size")]

@@ -29,6 +29,7 @@ mod live;
 mod monitor;
 mod task;
 mod value;
+mod worker;
 
 use pyo3::prelude::*;
 
@@ -58,6 +59,8 @@ mod _novatrace {
     };
     #[pymodule_export]
     use super::monitor::_monitors;
+    #[pymodule_export]
+    use super::worker::_serve_worker;
     use super::*;
 
     #[pymodule_init]
@@ -70,6 +73,7 @@ mod _novatrace {
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;
         novatrace::__macro_support::wait_by(super::wait);
+        super::worker::set_up(module)?;
         Ok(())
     }
 }

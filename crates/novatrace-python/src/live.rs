@@ -22,6 +22,7 @@ use crate::generator::counter_value;
 use crate::hook::{begin_held_back, is_run};
 use crate::task;
 use crate::value::{LIST_MAX_SIZE, Reader, any_text, limits, text};
+use crate::worker::tell_fallback;
 
 /// The session that was opened last. Kept here, so that a program that does not keep what `open` answers
 /// records all the same, to its end.
@@ -31,6 +32,7 @@ static OPENED: Mutex<Option<Known>> = Mutex::new(None);
 struct Known {
     session: Shared,
     path: PathBuf,
+    worker: &'static str,
     /// Where it was opened.
     place: String,
 }
@@ -44,11 +46,12 @@ static SESSIONS: AtomicU64 = AtomicU64::new(0);
 pub(crate) struct Session {
     session: Shared,
     path: PathBuf,
+    worker: &'static str,
 }
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, rotate_bytes=None, rotate_seconds=None, keep=None))]
+#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -61,6 +64,7 @@ pub(crate) fn open(
     flush_interval: Option<f64>,
     process_name: Option<&str>,
     compression: Option<&str>,
+    worker: &str,
     rotate_bytes: Option<u64>,
     rotate_seconds: Option<f64>,
     keep: Option<u32>,
@@ -94,6 +98,7 @@ pub(crate) fn open(
     if let Some(rotate) = choices::rotate(py, rotate_bytes, rotate_seconds, keep)? {
         builder = builder.rotate(rotate);
     }
+    builder = builder.worker(choices::worker(py, worker)?);
     let name = match process_name {
         Some(name) => name.to_owned(),
         None => program_name(py)?,
@@ -116,11 +121,14 @@ pub(crate) fn open(
         return Err(state_error(py, message));
     }
     let session = opened.or_raise(py)?;
+    let worker = choices::worker_name(session.worker());
+    let fallback = session.worker_fallback().map(str::to_owned);
     let session = Arc::new(Mutex::new(Some(session)));
-    let known = Known { session: Arc::clone(&session), path: path.clone(), place };
+    let known = Known { session: Arc::clone(&session), path: path.clone(), worker, place };
     *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     SESSIONS.fetch_add(1, Ordering::Relaxed);
-    Ok(Session { session, path })
+    tell_fallback(py, &path, fallback.as_deref());
+    Ok(Session { session, path, worker })
 }
 
 fn known() -> Option<Known> {
@@ -130,8 +138,8 @@ fn known() -> Option<Known> {
 #[doc = stub!("session")]
 #[pyfunction]
 pub(crate) fn session() -> Option<Session> {
-    let Known { session, path, .. } = known()?;
-    let session = Session { session, path };
+    let Known { session, path, worker, .. } = known()?;
+    let session = Session { session, path, worker };
     (!session.closed()).then_some(session)
 }
 
@@ -166,6 +174,12 @@ impl Session {
     #[getter]
     fn path(&self) -> &OsStr {
         self.path.as_os_str()
+    }
+
+    #[doc = stub!("Session.worker")]
+    #[getter]
+    fn worker(&self) -> &'static str {
+        self.worker
     }
 
     #[doc = stub!("Session.set_categories")]

@@ -130,7 +130,7 @@ pub use worker::{Loss, Stats, Worker};
 #[must_use]
 pub fn serve_worker() -> Option<std::process::ExitCode> {
     process::can_serve();
-    process::serve()
+    process::serve(std::env::args_os())
 }
 
 #[doc(hidden)]

@@ -1,6 +1,5 @@
 """Traces with explicit times, in seconds: the old names of `novatrace.TraceGenerator` and its tracks."""
 
-import logging
 import os
 import threading
 
@@ -10,7 +9,6 @@ from novatrace._novatrace import _LegacyCounterTrack, _LegacyTrack
 from ._core import _BaseTraceGenerator
 
 _NORMAL, _COUNTER, _GROUP = 0, 1, 2
-_log = logging.getLogger(__name__)
 
 
 class BaseTrack:
@@ -72,36 +70,26 @@ class Group(BaseTrack):
         return self._parent._track(self, self._group, track_name, _GROUP)
 
 
-def _worker_of_environment():
-    if os.environ.get("BOSSANOVA_PROTOBUF_MP", "1") == "1":
-        if not _worker_of_environment.told:
-            _worker_of_environment.told = True
-            _log.info(
-                "BOSSANOVA_PROTOBUF_MP asks for a worker process, which novatrace does not have yet:"
-                " a worker thread is used"
-            )
-    return "thread"
-
-
-_worker_of_environment.told = False
-
-
 class TraceGenerator(_BaseTraceGenerator):
     """One trace, of one device.
 
     The file is complete after `block_until_all_tasks_done()`, and when the generator is collected or the
-    interpreter exits.
+    interpreter exits. It is written by a process, or by a thread if the environment variable
+    `BOSSANOVA_PROTOBUF_MP` is something else than 1; `worker` says which.
     """
 
     def __init__(self, filename, gcu_id=0):
-        self._trace = _Trace(filename, attributes={"gcu_id": str(gcu_id)})
+        is_process = os.environ.get("BOSSANOVA_PROTOBUF_MP", "1") == "1"
+        self._trace = _Trace(
+            filename, attributes={"gcu_id": str(gcu_id)}, worker="process" if is_process else "thread"
+        )
         super().__init__()
         self.filename = filename
         self.gcu_id = gcu_id
         self.__pid__ = 1
         self.tgen_cluster = {}
         self.track_map = {}
-        self.worker = _worker_of_environment()
+        self.worker = self._trace.worker
         self.queue = None
         self._by_uuid = {}
         self._lock = threading.RLock()

@@ -192,6 +192,6 @@ pub fn set_command(_: Vec<OsString>) {}
 
 /// Nobody serves.
 #[must_use]
-pub fn serve() -> Option<ExitCode> {
+pub fn serve(_: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     None
 }

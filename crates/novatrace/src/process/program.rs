@@ -106,9 +106,10 @@ impl Program {
         profile::prepare_for_forks();
         let (arena, memory) = Arena::create()?;
         arena.control().layout.store(LAYOUT, Ordering::Release);
-        let (worker, life) = spawn::start(memory, file, || {
-            wait(arena.control(), START, || arena.control().pid.load(Ordering::Acquire) != 0);
-            arena.control().pid.load(Ordering::Acquire)
+        let (worker, life) = spawn::start(memory, file, |life| {
+            let pid = || arena.control().pid.load(Ordering::Acquire);
+            wait(arena.control(), START, || pid() != 0 || spawn::is_over(life));
+            pid()
         })?;
         let program = Arc::new(Self {
             arena,

@@ -1,8 +1,9 @@
 //! The worker's side.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,13 +116,11 @@ impl Served {
     }
 }
 
-/// Whether this process was started as a worker: then it is to call [`serve`], and end.
-///
-/// Works for the program if it is one, which takes as long as the program records; returns at once if it is
-/// not.
+/// If the arguments of this process say that it was started as a worker, works for the program, which takes
+/// as long as that records; then this process is to end.
 #[must_use]
-pub fn serve() -> Option<ExitCode> {
-    spawn::is_worker(std::env::args_os()).then(|| match start() {
+pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    spawn::is_worker(arguments.into_iter()).then(|| match start() {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     })
@@ -149,6 +148,7 @@ fn start() -> io::Result<()> {
         0 => {}
         _ => return Ok(()),
     }
+    close_all_but([trace.as_raw_fd(), life.as_raw_fd(), program_fd.as_raw_fd()])?;
     leave(&File::options().read(true).write(true).open("/dev/null")?);
     let served = Served {
         arena,
@@ -194,6 +194,19 @@ impl Served {
         control.state.store(READY, Ordering::Release);
         control.answer();
     }
+}
+
+/// Closes what the program left open for whatever it starts: who reads from the other side waits for the
+/// program's end of it, and not for the worker's.
+fn close_all_but(kept: [RawFd; 3]) -> io::Result<()> {
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2 && !kept.contains(fd)) {
+        // SAFETY: whoever had it in this process has gone with the fork's parent; it may be closed by now.
+        unsafe { libc::close(fd) };
+    }
+    Ok(())
 }
 
 /// Leaves the program's terminal, its folder and its signals.

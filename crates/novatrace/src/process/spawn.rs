@@ -28,11 +28,11 @@ pub fn set_command(command: Vec<OsString>) {
 }
 
 /// Starts a worker with the memory and the trace. `pid` is to wait for its number, which is 0 if it has
-/// none.
+/// none; the worker is gone if what `pid` is given [is over](is_over).
 pub(super) fn start(
     memory: File,
     trace: &File,
-    pid: impl FnOnce() -> u32,
+    pid: impl FnOnce(&PipeWriter) -> u32,
 ) -> io::Result<(OwnedFd, PipeWriter)> {
     let (life, writer) = io::pipe()?;
     let mut command = command()?;
@@ -41,12 +41,18 @@ pub(super) fn start(
     let program = command.get_program().to_string_lossy().into_owned();
     let told = |error| io::Error::other(format!("cannot start the worker `{program}`: {error}"));
     // It forks, and ends: the worker itself is nobody's child, for whom nobody has to wait.
-    let status = command.status().map_err(|error| told(error.to_string()))?;
+    let status = command.status();
     drop(command);
-    if !status.success() {
-        return Err(told(format!("it ended with {status}; it has to be of this very version")));
+    match status {
+        Ok(status) if status.success() => {}
+        Ok(status) => {
+            return Err(told(format!("it ended with {status}; it has to be of this very version")));
+        }
+        // The program waits for whatever child there is, or for none: its end has been seen elsewhere.
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {}
+        Err(error) => return Err(told(error.to_string())),
     }
-    let pid = pid();
+    let pid = pid(&writer);
     let worker = open(pid).map_err(|error| told(error.to_string()))?;
     Ok((worker, writer))
 }

@@ -98,6 +98,14 @@ impl Ring {
         (Arc::clone(&ring), Drain::new(ring))
     }
 
+    /// A ring that takes nothing.
+    pub(crate) fn closed() -> Arc<Self> {
+        let (ring, drain) = Self::with_bytes(0);
+        drain.begin_close();
+        drain.finish_close();
+        ring
+    }
+
     /// How many words a ring of `bytes` has.
     pub(crate) fn words_for(bytes: usize) -> usize {
         (bytes / 8).next_power_of_two().max(MIN_WORDS)

@@ -335,10 +335,21 @@ impl Link {
         track: u32,
         record: impl Fill,
     ) -> Result<(), Closed> {
-        if record::push(self, words, track, &|| self.wake(), record)? {
-            self.wake_if_asleep();
+        match record::push(self, words, track, &|| self.wake(), record) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                self.wake_if_asleep();
+                Ok(())
+            }
+            Err(Closed) => self.refused(),
         }
-        Ok(())
+    }
+
+    /// What a ring does not take is refused; but not in a forked child, which is not to fail for what it does
+    /// besides: it is told when it asks for its records to be written.
+    #[cold]
+    fn refused(&self) -> Result<(), Closed> {
+        if self.check_process().is_ok() { Err(Closed) } else { Ok(()) }
     }
 
     /// [`push`](Self::push) for records without items.
@@ -862,6 +873,10 @@ impl Source for Arc<Link> {
     }
 
     fn new_ring(&self) -> Arc<Ring> {
+        if self.check_process().is_err() {
+            // The locks may have been held when the process forked, and the memory is the parent's.
+            return Ring::closed();
+        }
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let is_closed = self.control().is_closed;
         if !is_closed
@@ -875,15 +890,13 @@ impl Source for Arc<Link> {
             self.rings_made.fetch_add(1, Ordering::Release);
             return ring;
         }
-        let (ring, drain) = Ring::with_bytes(self.config.ring_bytes);
         if is_closed || self.program().is_some() {
             // Finished; or there is no memory for it that the worker's process has.
-            drain.begin_close();
-            drain.finish_close();
-        } else {
-            rings.add(drain);
-            self.rings_made.fetch_add(1, Ordering::Release);
+            return Ring::closed();
         }
+        let (ring, drain) = Ring::with_bytes(self.config.ring_bytes);
+        rings.add(drain);
+        self.rings_made.fetch_add(1, Ordering::Release);
         ring
     }
 }
