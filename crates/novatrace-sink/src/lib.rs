@@ -19,6 +19,7 @@ mod compressed;
 mod compression;
 mod error;
 mod file;
+mod stream;
 
 use std::fmt;
 use std::io;
@@ -27,6 +28,7 @@ pub use compressed::Compressed;
 pub use compression::{Compression, CompressionError};
 pub use error::CreateError;
 pub use file::FileSink;
+pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 
 /// Takes batches of whole packets, in order.
 ///
