@@ -51,6 +51,9 @@ pub enum ErrorKind {
     /// The trace file cannot be made. There is no trace then.
     #[error(transparent)]
     Create(novatrace_sink::CreateError),
+    /// A path that begins as a stream's address does, and is none. There is no trace then.
+    #[error(transparent)]
+    Address(novatrace_sink::AddressError),
     /// A variable of the environment, by which whoever runs a program chooses, has a value that is none.
     /// There is no trace then, and no file was touched.
     #[error("cannot create a trace as the environment variable {variable} says")]

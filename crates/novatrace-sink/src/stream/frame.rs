@@ -1,6 +1,7 @@
 //! What goes over the wire: `docs/STREAM.md` has it in words. Belongs here: bytes of frames. Does not:
 //! sockets, and what is done about a frame.
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice, Read, Write};
 
 /// What a frame may have at most: one packet, with which a batch can be larger than asked for.
@@ -69,8 +70,7 @@ impl Said {
                 }
                 let id = body.get(12..28).and_then(|id| id.try_into().ok());
                 let first = number(&body, 28);
-                let name =
-                    body.get(36..).map(String::from_utf8_lossy).map(|name| name.into_owned());
+                let name = body.get(36..).map(String::from_utf8_lossy).map(Cow::into_owned);
                 match (id, first, name) {
                     (Some(id), Some(first), Some(name)) => Self::Hello { id, first, name },
                     _ => return Err(invalid("its beginning is too short")),

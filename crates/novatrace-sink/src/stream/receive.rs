@@ -289,6 +289,6 @@ fn file_name(name: &str, id: StreamId) -> String {
         'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '-' | '_' => c,
         _ => '_',
     });
-    let id: String = id.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("{}-{id}.pftrace", name.collect::<String>())
+    let id = u128::from_be_bytes(id) >> 80;
+    format!("{}-{id:012x}.pftrace", name.collect::<String>())
 }

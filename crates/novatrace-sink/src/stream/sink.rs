@@ -66,8 +66,8 @@ struct State {
     spool: Option<Spool>,
     /// Batches that found no room, and all after them.
     lost: u64,
-    /// The loss has been marked.
-    is_marked: bool,
+    /// Batches behind all others that are not the writer's: one at most, which marks a loss.
+    marks: u64,
     /// The number of the next batch that this connection has not been given.
     sent: u64,
     /// Counts connections, so that an old one's end is not taken for the new one's.
@@ -75,18 +75,26 @@ struct State {
     is_connected: bool,
     /// The connection, so that it can be closed from outside.
     socket: Option<Socket>,
-    /// No batch will follow.
-    is_ending: bool,
+    stage: Stage,
     /// The end has been sent on this connection.
     is_end_sent: bool,
-    /// The other side has everything.
-    is_done: bool,
     /// Nobody waits any more.
     is_closed: bool,
     /// Why there is no connection.
     fault: Option<io::Error>,
     /// Why there will never be one again.
     refusal: Option<io::Error>,
+}
+
+#[derive(Default, PartialEq, Eq)]
+enum Stage {
+    /// Batches may follow.
+    #[default]
+    Open,
+    /// None will.
+    Ending,
+    /// The other side has everything.
+    Done,
 }
 
 impl State {
@@ -105,13 +113,14 @@ impl State {
     }
 
     fn is_over(&self) -> bool {
-        self.is_done || self.refusal.is_some()
+        self.stage == Stage::Done || self.refusal.is_some()
     }
 }
 
 impl StreamSink {
     /// Sends to this address. The name is that of the file there, with something that tells streams of one
     /// name apart; best the program's.
+    #[must_use]
     pub fn new(address: Address, name: &str) -> Self {
         let shared = Shared {
             address,
@@ -134,7 +143,7 @@ impl StreamSink {
     /// system's folder for temporary files by default. The file is made when it is needed, and has no name.
     #[must_use = "it is this sink that has the spool"]
     pub fn spool(mut self, folder: impl AsRef<Path>, bytes: u64) -> Self {
-        self.folder = folder.as_ref().to_owned();
+        folder.as_ref().clone_into(&mut self.folder);
         self.spool_bytes = bytes;
         self
     }
@@ -199,8 +208,8 @@ impl Sink for StreamSink {
 
     fn pending(&self) -> usize {
         let state = self.shared.state();
-        let marks = u64::from(state.is_marked && state.waiting() > 0);
-        usize::try_from(state.waiting() - marks + state.lost).unwrap_or(usize::MAX)
+        let waiting = state.waiting().saturating_sub(state.marks);
+        usize::try_from(waiting + state.lost).unwrap_or(usize::MAX)
     }
 
     /// Waits for a second at most; [`pending`](Sink::pending) says what is on its way still.
@@ -217,15 +226,17 @@ impl Sink for StreamSink {
         self.start()?;
         {
             let mut state = self.shared.state();
-            if state.lost > 0 && !state.is_marked {
+            if state.lost > 0 && state.marks == 0 {
                 // In the place of what found none.
-                state.is_marked = true;
+                state.marks = 1;
                 state.spool()?.push_always(&LOSS);
             }
-            state.is_ending = true;
+            if state.stage == Stage::Open {
+                state.stage = Stage::Ending;
+            }
         }
         self.shared.changed.notify_all();
-        let is_done = self.wait(self.patience, |state| state.is_done);
+        let is_done = self.wait(self.patience, |state| state.stage == Stage::Done);
         let mut state = self.shared.state();
         if let Some(error) = &state.refusal {
             return Err(io::Error::new(error.kind(), error.to_string()));
@@ -254,7 +265,7 @@ impl Sink for StreamSink {
 impl Drop for StreamSink {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            if !self.shared.state().is_ending {
+            if self.shared.state().stage == Stage::Open {
                 self.wait(SHORT, |state| state.waiting() == 0 || !state.is_connected);
             }
             {
@@ -378,12 +389,12 @@ fn take(shared: &Shared, answer: Answer) -> io::Result<()> {
     let outcome = match answer {
         Answer::Done => {
             state.spool()?.forget_before(next);
-            state.is_done = true;
+            state.stage = Stage::Done;
             Ok(())
         }
-        Answer::Next(COMPLETE) if state.is_ending => {
+        Answer::Next(COMPLETE) if state.stage != Stage::Open => {
             state.spool()?.forget_before(next);
-            state.is_done = true;
+            state.stage = Stage::Done;
             Ok(())
         }
         Answer::Next(number) if (first..=next).contains(&number) => {
@@ -431,7 +442,7 @@ fn send_all(shared: &Shared, socket: &mut Socket) -> io::Result<()> {
             if state.sent < next {
                 break Some(state.sent);
             }
-            if state.is_ending && !state.is_end_sent {
+            if state.stage == Stage::Ending && !state.is_end_sent {
                 break None;
             }
             let waited = shared.changed.wait_timeout(state, SILENCE / 4);

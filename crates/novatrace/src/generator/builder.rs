@@ -4,12 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use novatrace_core::Limits;
-use novatrace_sink::{Compression, FileSink, Sink};
+use novatrace_sink::{Compression, Sink};
 
 use super::TraceGenerator;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::name::Name;
-use crate::sink;
+use crate::sink::{self, Target};
 use crate::worker::{Config, Link, Worker};
 
 /// What becomes of slices of one track that overlap without one holding the other.
@@ -200,16 +202,18 @@ impl TraceBuilder {
 
     /// Creates the file, or empties the one that is there, and starts the trace.
     ///
+    /// A path such as `tcp://localhost:9011` or `unix:/run/novatrace.sock` is no file, but a stream to
+    /// `novatrace receive` there, which need not be there yet: see [`StreamSink`](crate::StreamSink).
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Create`] if the path is a directory, its parent is missing, or the operating
     /// system refuses: nothing is created then. [`ErrorKind::Environment`] if `NOVATRACE_COMPRESSION` names no
-    /// compression. [`ErrorKind::Worker`] if no thread can be started.
+    /// compression, and [`ErrorKind::Address`] if the path begins as a stream's address and is none.
+    /// [`ErrorKind::Worker`] if no thread can be started.
     pub fn create(mut self, path: impl AsRef<Path>) -> Result<TraceGenerator, Error> {
-        // Before the file is touched.
-        self.config.compression = sink::compression(self.config.compression)?;
-        let file = FileSink::create(path).map_err(ErrorKind::Create)?;
-        Ok(TraceGenerator::new(Link::start_file(self.config, file)?))
+        let target = Target::open(path.as_ref(), &mut self.config)?;
+        Ok(TraceGenerator::new(target.start(self.config)?))
     }
 
     /// Starts the trace into any sink.

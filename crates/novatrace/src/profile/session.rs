@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use novatrace_sink::{Compression, FileSink, Sink};
+use novatrace_sink::{Compression, Sink};
 
 use super::clock::{self, ClockSource};
 use super::exit;
@@ -16,7 +16,7 @@ use super::site::registry;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
-use crate::sink;
+use crate::sink::{self, Target};
 use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
@@ -197,7 +197,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Creates the file, or empties the one that is there, and starts recording.
+    /// Creates the file, or empties the one that is there, and starts recording. Or into a stream: see
+    /// [`TraceBuilder::create`].
     ///
     /// # Errors
     ///
@@ -209,9 +210,8 @@ impl SessionBuilder {
         if let Some(first) = registry().session() {
             return Err(already_open(first));
         }
-        self.config.compression = sink::compression(self.config.compression)?;
-        let file = FileSink::create(path).map_err(ErrorKind::Create)?;
-        self.start(|config| Link::start_file(config, file), opened)
+        let target = Target::open(path.as_ref(), &mut self.config)?;
+        self.start(|config| target.start(config), opened)
     }
 
     /// Starts recording into any sink.
