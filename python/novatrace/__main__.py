@@ -18,7 +18,7 @@ COMMANDS = {
 }
 
 # Those that it has.
-BINARYS_COMMANDS = {"check", "demo", "dump", "help", "info", "recover"}
+BINARYS_COMMANDS = {"check", "demo", "dump", "help", "info", "receive", "recover"}
 
 
 def main():

@@ -37,6 +37,9 @@ def open(
     since version 58 of the trace processor can read; the environment variable `NOVATRACE_COMPRESSION` takes
     its place.
 
+    A path such as `"tcp://localhost:9011"` or `"unix:/run/novatrace.sock"` is no file, but a stream to
+    `novatrace receive` there.
+
     Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
     the file cannot be made.
 
@@ -354,7 +357,7 @@ class TraceGenerator:
     Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
     `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
     `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
-    is within the window. `compression` is that of `open`.
+    is within the window. `compression` and `path` are those of `open`.
 
     Raises `TraceFileError`, an `OSError`, if the file cannot be made.
 
