@@ -19,6 +19,8 @@ mod compressed;
 mod compression;
 mod error;
 mod file;
+#[cfg(feature = "object-store")]
+mod object;
 mod stream;
 
 use std::fmt;
@@ -28,6 +30,8 @@ pub use compressed::Compressed;
 pub use compression::{Compression, CompressionError};
 pub use error::CreateError;
 pub use file::FileSink;
+#[cfg(feature = "object-store")]
+pub use object::ObjectSink;
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 
 /// Takes batches of whole packets, in order.

@@ -98,6 +98,8 @@ pub use generator::{
 };
 pub use name::{Label, Name};
 pub use novatrace_core::Limits;
+#[cfg(feature = "object-store")]
+pub use novatrace_sink::ObjectSink;
 pub use novatrace_sink::{
     Address, AddressError, Compressed, Compression, CompressionError, CreateError, FileSink,
     Received, Receiver, Sink, StreamSink, WriteSink,

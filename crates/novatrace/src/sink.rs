@@ -21,6 +21,9 @@ impl Target {
     pub(crate) fn open(path: &Path, config: &mut Config) -> Result<Self, Error> {
         // Before the file is touched.
         config.compression = compression(config.compression)?;
+        if let Some(url) = path.to_str().filter(|path| is_object(path)) {
+            return object(url, config.compression);
+        }
         match Address::of_path(path) {
             None => Ok(Self::File(FileSink::create(path).map_err(ErrorKind::Create)?)),
             Some(address) => {
@@ -43,7 +46,24 @@ impl Target {
 /// Whoever runs a program can choose.
 const COMPRESSION: &str = "NOVATRACE_COMPRESSION";
 
-/// How a file is to be compressed: as chosen, or as the environment has it.
+/// Whether a path is the URL of an object in a store.
+fn is_object(path: &str) -> bool {
+    let schemes = ["s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "file"];
+    path.split_once("://").is_some_and(|(scheme, _)| schemes.contains(&scheme))
+}
+
+#[cfg(feature = "object-store")]
+fn object(url: &str, compression: Compression) -> Result<Target, Error> {
+    let object = novatrace_sink::ObjectSink::create(url).map_err(ErrorKind::Create)?;
+    Ok(Target::Stream(compressed(object, compression), url.into()))
+}
+
+#[cfg(not(feature = "object-store"))]
+fn object(url: &str, _: Compression) -> Result<Target, Error> {
+    Err(ErrorKind::NoObjectStores { url: url.to_owned() }.into())
+}
+
+/// How a trace is to be compressed: as chosen, or as the environment has it.
 fn compression(chosen: Compression) -> Result<Compression, Error> {
     let Some(text) = std::env::var_os(COMPRESSION).filter(|text| !text.is_empty()) else {
         return Ok(chosen);

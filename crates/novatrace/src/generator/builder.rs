@@ -203,7 +203,9 @@ impl TraceBuilder {
     /// Creates the file, or empties the one that is there, and starts the trace.
     ///
     /// A path such as `tcp://localhost:9011` or `unix:/run/novatrace.sock` is no file, but a stream to
-    /// `novatrace receive` there, which need not be there yet: see [`StreamSink`](crate::StreamSink).
+    /// `novatrace receive` there, which need not be there yet: see [`StreamSink`](crate::StreamSink). With the
+    /// feature `object-store`, one such as `s3://bucket/run.pftrace` is an object in a store, which is there when
+    /// the trace is finished.
     ///
     /// # Errors
     ///
