@@ -1,6 +1,7 @@
 """`python -m novatrace`, and the command `novatrace`: what the Rust binary of that name does, and what only Python
 can do."""
 
+import signal
 import sys
 
 from ._novatrace import _command, _serve_worker
@@ -18,7 +19,7 @@ COMMANDS = {
 }
 
 # Those that it has.
-BINARYS_COMMANDS = {"check", "demo", "dump", "help", "info", "recover"}
+BINARYS_COMMANDS = {"check", "demo", "dump", "help", "info", "receive", "recover"}
 
 
 def main():
@@ -28,6 +29,9 @@ def main():
     arguments = sys.argv[1:]
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]][0](arguments[1:])
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        # The interpreter would not get to know of Ctrl-C before the command is over.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     status = _command(arguments)
     is_asked = arguments in (["-h"], ["--help"], ["help"])
     if is_asked or not arguments or not (arguments[0].startswith("-") or arguments[0] in BINARYS_COMMANDS):

@@ -50,6 +50,9 @@ def open(
     that size or age: `app.0001.pftrace`, `app.0002.pftrace` and so on, of which the last `keep` are kept (all). Each
     opens by itself. A span that is cut has the argument `continues` in the one, and `continued` in the next.
 
+    A path such as `"tcp://localhost:9011"` or `"unix:/run/novatrace.sock"` is no file, but a stream to
+    `novatrace receive` there.
+
     Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
     the file cannot be made.
 
@@ -375,7 +378,8 @@ class TraceGenerator:
     Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
     `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
     `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
-    is within the window. `compression`, `worker`, `rotate_bytes`, `rotate_seconds` and `keep` are those of `open`.
+    is within the window. `path`, `compression`, `worker`, `rotate_bytes`, `rotate_seconds` and `keep` are those of
+    `open`.
 
     Raises `TraceFileError`, an `OSError`, if the file cannot be made.
 

@@ -4,6 +4,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import novatrace
 from novatrace.__main__ import BINARYS_COMMANDS
 
@@ -35,3 +37,25 @@ def test_the_commands_of_the_package_are_listed_where_the_others_are():
     assert run not in novatrace_says("info").stderr
     listed = novatrace_says("--help").stdout.split("Commands:\n")[1].split("\n\n")[0]
     assert {line.split()[0] for line in listed.splitlines()} == BINARYS_COMMANDS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sockets in the file system")
+def test_a_path_that_is_an_address_is_received_by_the_command(oracle, tmp_path):
+    receive = subprocess.Popen(
+        [sys.executable, "-m", "novatrace", "receive", "--listen", "unix:socket", "-o", "traces", "--count", "2"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )
+    address = f"unix:{tmp_path}/socket"
+    with novatrace.TraceGenerator(address) as trace:
+        for at in range(1_000):
+            trace.track("XPU").duration(at * 10, 5, "gemm")
+    with novatrace.open(address, compression="zlib"):
+        for at in range(1_000):
+            novatrace.instant("gemm")
+    out, _ = receive.communicate(timeout=60)
+    assert receive.returncode == 0
+    for path in out.split():
+        oracle.read(tmp_path / path)
+        assert oracle.rows("select count(*) from slice where name = 'gemm'") == [(1_000,)]
+    with pytest.raises(novatrace.TraceValueError, match="tcp://nowhere.*no host and port"):
+        novatrace.TraceGenerator("tcp://nowhere")

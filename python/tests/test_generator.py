@@ -3,6 +3,7 @@
 import copy
 import ctypes
 import errno
+import os
 import threading
 
 import numpy as np
@@ -338,3 +339,37 @@ def test_a_trace_that_nobody_has_any_more_is_not_in_the_way(path):
     cycle.append(cycle)
     del trace, cycle
     assert novatrace.TraceGenerator(path).finish().events == 0
+
+
+@pytest.mark.parametrize("compression", ["zlib", "zlib:9"])
+def test_a_compressed_trace_has_the_same_rows(oracle, tmp_path, compression):
+    rows = []
+    for name, chosen in [("plain", None), ("packed", compression)]:
+        with novatrace.TraceGenerator(tmp_path / name, compression=chosen) as trace:
+            track = trace.group("Die:0").track("XPU:0")
+            for at in range(20_000):
+                track.duration(at * 10, 5, "gemm", m=at)
+        assert trace.stats().bytes == (tmp_path / name).stat().st_size
+        oracle.read(tmp_path / name)
+        rows.append(oracle.slices())
+    assert rows[0] == rows[1]
+    assert (tmp_path / "packed").stat().st_size * 3 < (tmp_path / "plain").stat().st_size
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zlib:10", "", "zstd:x"])
+def test_a_compression_that_is_none_is_refused_before_the_file_is_touched(path, compression):
+    for create in [novatrace.TraceGenerator, novatrace.open]:
+        with pytest.raises(novatrace.TraceValueError, match="unknown|has no level"):
+            create(path, compression=compression)
+    assert not os.path.exists(path)
+
+
+def test_whoever_runs_a_program_chooses_its_compression(path, monkeypatch):
+    monkeypatch.setenv("NOVATRACE_COMPRESSION", "zstd:3")
+    with novatrace.TraceGenerator(path, compression="none") as trace:
+        for at in range(20_000):
+            trace.track("a").instant(at, "tick")
+    assert trace.stats().bytes == os.path.getsize(path) < 50_000
+    monkeypatch.setenv("NOVATRACE_COMPRESSION", "zip")
+    with pytest.raises(novatrace.TraceValueError, match="NOVATRACE_COMPRESSION.*`zip` is unknown"):
+        novatrace.TraceGenerator(path)

@@ -296,3 +296,18 @@ def test_more_flows_than_can_be_are_refused():
             _profile.trace("z").get_outgoing_flow_ids(count)
         with pytest.raises(ValueError, match="at most 1048576 new flows"):
             _profile.instant("z", None, count)
+
+
+def test_whoever_runs_an_old_program_chooses_its_compression(oracle, tmp_path, monkeypatch):
+    sizes = []
+    for compression in ["none", "zlib"]:
+        monkeypatch.setenv("NOVATRACE_COMPRESSION", compression)
+        trace = _tgen.TraceGenerator(str(tmp_path / compression))
+        track = trace.get_cluster_tgen(0, 0).create_track("XPU:0")
+        for at in range(2_000):
+            track.duration(at * 1e-6, 5e-7, "gemm")
+        trace.block_until_all_tasks_done()
+        oracle.read(tmp_path / compression)
+        assert len(oracle.slices()) == 2_000
+        sizes.append((tmp_path / compression).stat().st_size)
+    assert sizes[1] * 3 < sizes[0]

@@ -476,3 +476,19 @@ def test_code_that_is_not_recorded_is_not_kept(program):
     assert program.traced("script.py").stdout == "200\n"
     assert program.traced("script.py", options=["--exclude", "made up"]).stdout == "0\n"
     assert not program.calls("made up")
+
+
+def test_a_run_is_compressed_as_it_is_told(program):
+    program.write("for at in range(20_000): (lambda: at)()")
+    traced = program.traced("script.py")
+    assert traced.returncode == 0
+    plain = program.trace.stat().st_size
+    traced = program.traced("script.py", options=["--compression", "zlib:1"])
+    assert traced.returncode == 0, traced.stderr
+    assert program.trace.stat().st_size * 2 < plain
+    program.oracle.read(program.trace)
+    assert program.oracle.rows("select count(*) from slice where name like '%lambda%'") == [(20_000,)]
+    program.trace.unlink()
+    traced = program.traced("script.py", options=["--compression", "zip"])
+    assert traced.returncode == 2 and "`zip` is unknown" in traced.stderr
+    assert not program.trace.exists()

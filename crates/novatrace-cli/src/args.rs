@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Dump(Dump),
     /// Copy what can be read of a cut or damaged trace
     Recover(Recover),
+    /// Receive the traces of running programs, a file for each
+    Receive(Receive),
 }
 
 /// Look for faults in traces, whichever tool wrote them.
@@ -129,6 +131,35 @@ pub(crate) struct Recover {
     pub(crate) keep_doubtful: bool,
 }
 
+/// Receive the traces of running programs, and write each into a file of its own.
+///
+/// A program's trace comes here if its path is the address: `novatrace.open("tcp://localhost:9011")`. If the
+/// connection is lost, or this program is ended and started again in the same folder, it goes on without a gap.
+/// The paths of complete files go to standard output. Whoever can connect can write files: listen where only those can
+/// whom you trust.
+#[derive(Args, Debug)]
+#[command(after_long_help = "Examples:
+  novatrace receive -o traces
+  novatrace receive --listen unix:/run/novatrace.sock --listen tcp://0.0.0.0:9011
+  novatrace receive --count 1 & novatrace demo --out tcp://localhost:9011")]
+pub(crate) struct Receive {
+    /// Where to listen, `tcp://host:port` or `unix:/path`; more than once if wanted
+    #[arg(short, long, value_name = "ADDR", default_value = "tcp://localhost:9011")]
+    pub(crate) listen: Vec<novatrace::Address>,
+
+    /// The folder to write to; created if it is not there
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+
+    /// End after so many complete traces
+    #[arg(short, long, value_name = "N")]
+    pub(crate) count: Option<usize>,
+
+    /// Say nothing but the paths of complete traces
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
 /// How results are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -163,7 +194,7 @@ fn time(text: &str) -> Result<i64, String> {
   novatrace demo --model gpt2 --hardware edge-1x2
   novatrace demo --model ./config.json --prompt-tokens 512 --decode-steps 16 -o big.pftrace")]
 pub(crate) struct Demo {
-    /// File to write the trace to; an existing file is replaced
+    /// File to write the trace to, which is replaced; or tcp://host:port, where `novatrace receive` is
     #[arg(short, long, value_name = "FILE", default_value = "accelerator.pftrace")]
     pub(crate) out: PathBuf,
 

@@ -10,6 +10,7 @@ mod demo;
 mod dump;
 mod info;
 mod progress;
+mod receive;
 mod recover;
 mod table;
 mod units;
@@ -38,6 +39,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(check) => check::run(&check),
         Command::Info(info) => info::run(&info).map(|()| ExitCode::SUCCESS),
         Command::Dump(dump) => dump::run(dump).map(|()| ExitCode::SUCCESS),
+        Command::Receive(receive) => receive::run(&receive).map(|()| ExitCode::SUCCESS),
         Command::Recover(recover) => recover::run(&recover).map(|()| ExitCode::SUCCESS),
     };
     match result {

@@ -1,7 +1,7 @@
 //! A plain file.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::{CreateError, Sink};
@@ -74,6 +74,18 @@ impl FileSink {
     pub fn sync_on_finish(mut self) -> Self {
         self.syncs = self.is_regular;
         self
+    }
+
+    /// Goes on with a file that has so many bytes: what is behind them is cut off.
+    pub(crate) fn append(path: &Path, len: u64) -> Result<Self, CreateError> {
+        let fail = |source| CreateError::Io { path: path.to_owned(), source };
+        let mut file = OpenOptions::new().write(true).open(path).map_err(fail)?;
+        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+            return Err(CreateError::InUse { path: path.to_owned() });
+        }
+        file.set_len(len).map_err(fail)?;
+        file.seek(SeekFrom::End(0)).map_err(fail)?;
+        Ok(Self { file, path: path.to_owned(), len, is_regular: true, syncs: false })
     }
 
     /// A file that is open, and empty; `path` is what it is called.

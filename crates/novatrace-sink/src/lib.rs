@@ -19,6 +19,9 @@ mod compressed;
 mod compression;
 mod error;
 mod file;
+#[cfg(feature = "object-store")]
+mod object;
+mod stream;
 
 use std::fmt;
 use std::io;
@@ -27,6 +30,9 @@ pub use compressed::Compressed;
 pub use compression::{Compression, CompressionError};
 pub use error::CreateError;
 pub use file::FileSink;
+#[cfg(feature = "object-store")]
+pub use object::ObjectSink;
+pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 
 /// Takes batches of whole packets, in order.
 ///

@@ -51,6 +51,18 @@ pub enum ErrorKind {
     /// The trace file cannot be made. There is no trace then.
     #[error(transparent)]
     Create(novatrace_sink::CreateError),
+    /// A path that begins as a stream's address does, and is none. There is no trace then.
+    #[error(transparent)]
+    Address(novatrace_sink::AddressError),
+    /// A path that is the URL of an object in a store, such as `s3://bucket/run.pftrace`, in a program that was
+    /// built without the feature `object-store`. There is no trace then.
+    #[error(
+        "cannot create trace `{url}`: object stores were left out of this program; build it with novatrace's feature `object-store`, or name a file"
+    )]
+    NoObjectStores {
+        /// As given.
+        url: String,
+    },
     /// A variable of the environment, by which whoever runs a program chooses, has a value that is none.
     /// There is no trace then, and no file was touched.
     #[error("cannot create a trace as the environment variable {variable} says")]

@@ -101,7 +101,12 @@ pub use generator::{
 };
 pub use name::{Label, Name};
 pub use novatrace_core::Limits;
-pub use novatrace_sink::{Compressed, Compression, CompressionError, CreateError, FileSink, Sink};
+#[cfg(feature = "object-store")]
+pub use novatrace_sink::ObjectSink;
+pub use novatrace_sink::{
+    Address, AddressError, Compressed, Compression, CompressionError, CreateError, FileSink,
+    Received, Receiver, Sink, StreamSink, WriteSink,
+};
 pub use profile::{
     ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
     SpanGuard, TrackSpan, flow, name_thread, open, track,

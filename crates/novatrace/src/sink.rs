@@ -1,14 +1,75 @@
-//! What is put in front of the sink that a trace is written into. Belongs here: what the environment has to say of
-//! it. Does not: the sinks, which are in `novatrace-sink`.
+//! From a path to the sink that a trace is written into, and what is put in front of it. Belongs here: what the
+//! environment has to say of it. Does not: the sinks, which are in `novatrace-sink`.
 
-use novatrace_sink::{Compressed, Compression, Sink};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use novatrace_sink::{Address, Compressed, Compression, FileSink, Sink, StreamSink};
 
 use crate::error::{Error, ErrorKind};
+use crate::rotate;
+use crate::worker::{Config, Link};
+
+/// What a path stands for.
+pub(crate) enum Target {
+    File(FileSink),
+    Stream(Box<dyn Sink>, PathBuf),
+}
+
+impl Target {
+    /// Creates the file, compressed as chosen, or as the environment has it; or begins the stream, if it is the
+    /// address of one.
+    pub(crate) fn open(path: &Path, config: &mut Config) -> Result<Self, Error> {
+        // Before the file is touched.
+        config.compression = compression(config.compression)?;
+        let address = Address::of_path(path);
+        let url = path.to_str().filter(|path| is_object(path));
+        if address.is_some() || url.is_some() {
+            rotate::refuse(config)?;
+        }
+        if let Some(url) = url {
+            return object(url, config.compression);
+        }
+        match address {
+            None => Ok(Self::File(rotate::create(config, path)?)),
+            Some(address) => {
+                let address = address.map_err(ErrorKind::Address)?;
+                let stream = StreamSink::new(address, &config.process_name());
+                Ok(Self::Stream(compressed(stream, config.compression), path.to_owned()))
+            }
+        }
+    }
+
+    /// Starts the worker.
+    pub(crate) fn start(self, config: Config) -> Result<Arc<Link>, Error> {
+        match self {
+            Self::File(file) => Link::start_file(config, file),
+            Self::Stream(sink, path) => Link::start(config, sink, Some(path)),
+        }
+    }
+}
 
 /// Whoever runs a program can choose.
 const COMPRESSION: &str = "NOVATRACE_COMPRESSION";
 
-/// How a file is to be compressed: as chosen, or as the environment has it.
+/// Whether a path is the URL of an object in a store.
+fn is_object(path: &str) -> bool {
+    let schemes = ["s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss", "file"];
+    path.split_once("://").is_some_and(|(scheme, _)| schemes.contains(&scheme))
+}
+
+#[cfg(feature = "object-store")]
+fn object(url: &str, compression: Compression) -> Result<Target, Error> {
+    let object = novatrace_sink::ObjectSink::create(url).map_err(ErrorKind::Create)?;
+    Ok(Target::Stream(compressed(object, compression), url.into()))
+}
+
+#[cfg(not(feature = "object-store"))]
+fn object(url: &str, _: Compression) -> Result<Target, Error> {
+    Err(ErrorKind::NoObjectStores { url: url.to_owned() }.into())
+}
+
+/// How a trace is to be compressed: as chosen, or as the environment has it.
 pub(crate) fn compression(chosen: Compression) -> Result<Compression, Error> {
     let Some(text) = std::env::var_os(COMPRESSION).filter(|text| !text.is_empty()) else {
         return Ok(chosen);

@@ -8,9 +8,11 @@ use novatrace_sink::{Compression, Sink};
 
 use super::TraceGenerator;
 use crate::error::Error;
+#[cfg(doc)]
+use crate::error::ErrorKind;
 use crate::name::Name;
 use crate::rotate::{self, Rotate};
-use crate::sink;
+use crate::sink::{self, Target};
 use crate::worker::{Config, Link, Worker};
 
 /// What becomes of slices of one track that overlap without one holding the other.
@@ -230,16 +232,20 @@ impl TraceBuilder {
     /// Creates the file, or empties the one that is there, and starts the trace. With
     /// [`rotate`](Self::rotate), creates the first part, and removes those of an earlier trace of that path.
     ///
+    /// A path such as `tcp://localhost:9011` or `unix:/run/novatrace.sock` is no file, but a stream to
+    /// `novatrace receive` there, which need not be there yet: see [`StreamSink`](crate::StreamSink). With the
+    /// feature `object-store`, one such as `s3://bucket/run.pftrace` is an object in a store, which is there when
+    /// the trace is finished.
+    ///
     /// # Errors
     ///
     /// [`ErrorKind::Create`] if the path is a directory, its parent is missing, or the operating
     /// system refuses: nothing is created then. [`ErrorKind::Environment`] if `NOVATRACE_COMPRESSION` names no
-    /// compression. [`ErrorKind::Worker`] if no thread can be started.
+    /// compression, and [`ErrorKind::Address`] if the path begins as a stream's address and is none.
+    /// [`ErrorKind::Worker`] if no thread can be started.
     pub fn create(mut self, path: impl AsRef<Path>) -> Result<TraceGenerator, Error> {
-        // Before the file is touched.
-        self.config.compression = sink::compression(self.config.compression)?;
-        let file = rotate::create(&mut self.config, path.as_ref())?;
-        Ok(TraceGenerator::new(Link::start_file(self.config, file)?))
+        let target = Target::open(path.as_ref(), &mut self.config)?;
+        Ok(TraceGenerator::new(target.start(self.config)?))
     }
 
     /// Starts the trace into any sink.

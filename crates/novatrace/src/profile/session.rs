@@ -18,7 +18,7 @@ use crate::flight::{Dump, Flight, FlightRecorder};
 use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
 use crate::rotate::{self, Rotate};
-use crate::sink;
+use crate::sink::{self, Target};
 use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
@@ -208,6 +208,7 @@ impl SessionBuilder {
 
     /// Creates the file, or empties the one that is there, and starts recording. With
     /// [`rotate`](Self::rotate), creates the first part, and removes those of an earlier trace of that path.
+    /// A path can be that of a stream: see [`TraceBuilder::create`].
     ///
     /// # Errors
     ///
@@ -219,9 +220,8 @@ impl SessionBuilder {
         if let Some(first) = registry().session() {
             return Err(already_open(first));
         }
-        self.config.compression = sink::compression(self.config.compression)?;
-        let file = rotate::create(&mut self.config, path.as_ref())?;
-        self.start(|config| Link::start_file(config, file), opened)
+        let target = Target::open(path.as_ref(), &mut self.config)?;
+        self.start(|config| target.start(config), opened)
     }
 
     /// Starts recording into any sink.
