@@ -13,11 +13,12 @@ use crate::frame::Damage;
 use crate::input::Source;
 use crate::pipeline::{self, Bundle};
 use crate::rules::{Rule, Severity};
+use crate::shares::{self, Join};
 use crate::text::TextId;
 use crate::timeline::{Ended, Open, Stack};
 use crate::track::{Astray, Descriptor, TrackId, TrackKind};
 use crate::tracks_in_order::{InOrder, TracksInOrder};
-use crate::walk::{Event, EventKind, FlowPart, Lean, Place, State, Visit, Whereabouts, walk};
+use crate::walk::{Event, EventKind, FlowPart, Lean, Place, State, Visit, Whereabouts};
 use crate::wire::Fields;
 
 /// What is wrong with a trace.
@@ -106,7 +107,7 @@ impl Check {
         Self { examples, ..self }
     }
 
-    /// How many threads take packets apart, besides the caller's.
+    /// How many threads there are besides the caller's.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }
@@ -118,12 +119,18 @@ impl Check {
     /// # Errors
     ///
     /// If the file cannot be read, or is no trace. What is wrong in one is in the report.
-    pub fn run(self, source: &Source, progress: impl FnMut(u64)) -> Result<Report, Error> {
-        let mut checker = Checker::new(self.examples);
-        let (state, _) = walk(source, self.threads, &mut checker, progress)?;
+    pub fn run(self, source: &Source, mut progress: impl FnMut(u64)) -> Result<Report, Error> {
+        let (state, mut checker, _) =
+            shares::walk(source, self.threads, || self.visitor(), &mut progress)?;
         let cut = checker.tracks.settle(source, self.threads)?;
         checker.finish(&state, &cut);
         Ok(checker.found.report(source, &state, checker.events))
+    }
+}
+
+impl Check {
+    pub(crate) fn visitor(self) -> Checker {
+        Checker::new(self.examples)
     }
 }
 
@@ -201,7 +208,7 @@ struct Noted {
     first_ts: i64,
 }
 
-struct Checker {
+pub(crate) struct Checker {
     found: Found,
     tracks: TracksInOrder<Nesting>,
     noted: Vec<Noted>,
@@ -291,6 +298,9 @@ impl Checker {
         let at = Whereabouts { sequence: Some(sequence.id), ..Whereabouts::from(event) };
         let mut oddities = Oddities { found: &mut self.found, at, state };
         args::walk(payload, sequence, &state.texts, &mut self.key, &mut oddities);
+        if !event.is_more_than_args {
+            return;
+        }
         for field in Fields::of(payload) {
             if field.0 == 21 && state.tracks.owner(event.track).1.is_none() {
                 self.found.add(Rule::LogElsewhere, at, 1, state, |_| "a log message".to_owned());
@@ -437,6 +447,54 @@ impl Visit for Checker {
         detail: impl FnOnce(&State) -> String,
     ) {
         self.found.add(rule, at, 1, state, detail);
+    }
+}
+
+impl Join for Checker {
+    fn join(&mut self, other: Self, texts: &[TextId]) -> bool {
+        if !self.found.by_rule.is_empty() || !other.found.by_rule.is_empty() {
+            return false;
+        }
+        self.events += other.events;
+        let (count, at) = other.uncategorised;
+        if count > 0 && (self.uncategorised.0 == 0 || at.place < self.uncategorised.1.place) {
+            self.uncategorised.1 = at;
+        }
+        self.uncategorised.0 += count;
+        if self.flows.len() + other.flows.len() > MAX_FLOWS {
+            return false;
+        }
+        for (id, flow) in other.flows {
+            let ours = self.flows.entry(id).or_insert(FlowSeen { events: 0, ..flow });
+            ours.first = ours.first.min(flow.first);
+            ours.events = ours.events.saturating_add(flow.events);
+            ours.has_begin |= flow.has_begin;
+        }
+        if other.noted.len() > self.noted.len() {
+            self.noted.resize(other.noted.len(), Noted::default());
+        }
+        self.noted.iter_mut().zip(other.noted).all(|(ours, other)| ours.join(&other))
+            && self.tracks.join(other.tracks, texts)
+    }
+}
+
+impl Noted {
+    /// Takes in what another share noted. Returns whether the order between them is no matter.
+    fn join(&mut self, other: &Self) -> bool {
+        if !other.has_events {
+            return true;
+        }
+        if !self.has_events {
+            *self = *other;
+            return true;
+        }
+        let first = |one: Option<Place>, other: Option<Place>| one.into_iter().chain(other).min();
+        self.first_slice = first(self.first_slice, other.first_slice);
+        self.first_state = first(self.first_state, other.first_state);
+        if other.first < self.first {
+            (self.first, self.first_ts) = (other.first, other.first_ts);
+        }
+        self.counter.is_none() || other.counter.is_none()
     }
 }
 
@@ -667,5 +725,15 @@ impl InOrder for Nesting {
         if self.stack.begin(open, &mut |_: &Open<Begun>, _: i64, _: bool| {}).is_none() {
             self.fault(Rule::TooDeep, event, What::Deep);
         }
+    }
+
+    fn renumber(&mut self, texts: &[TextId]) -> bool {
+        self.stack.renumber(texts);
+        // A walk of all sequences tells of these in its own order.
+        self.faults.is_none()
+    }
+
+    fn join(&mut self, _: Self, _: bool) -> bool {
+        false
     }
 }

@@ -53,6 +53,7 @@ mod pipeline;
 mod recover;
 mod rules;
 mod sequence;
+mod shares;
 mod text;
 mod timeline;
 mod track;

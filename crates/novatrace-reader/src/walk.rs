@@ -19,7 +19,8 @@ use crate::names;
 use crate::packet::{Packets, Parsed, Payload, has};
 use crate::pipeline::{self, Bundle, Part};
 use crate::rules::Rule;
-use crate::sequence::{Location, OwnClock, Sequence, Table};
+use crate::sequence::{Location, OwnClock, Sequence, SequenceIndex, Table};
+use crate::shares::Share;
 use crate::text::{TextId, Texts};
 use crate::track::{Descriptor, TrackId, TrackKind, Tracks};
 use crate::wire::{Fields, Wire};
@@ -66,6 +67,8 @@ pub(crate) struct Event<'a> {
     pub(crate) late_name: Option<u64>,
     /// `TrackEvent`, if there is more in it than that.
     pub(crate) more: Option<&'a [u8]>,
+    /// There is more in that than arguments.
+    pub(crate) is_more_than_args: bool,
 }
 
 impl Deref for Event<'_> {
@@ -131,8 +134,7 @@ pub(crate) struct State {
     pub(crate) tracks: Tracks,
     pub(crate) clocks: Clocks,
     pub(crate) sequences: Vec<Sequence>,
-    by_id: HashMap<u32, u32>,
-    last: Option<(u32, u32)>,
+    by_id: SequenceIndex,
     units: HashMap<Clock, (i64, bool)>,
     /// Packets so far.
     pub(crate) packets: u64,
@@ -152,8 +154,7 @@ impl State {
             tracks: Tracks::new(),
             clocks: Clocks::new(),
             sequences: Vec::new(),
-            by_id: HashMap::new(),
-            last: None,
+            by_id: SequenceIndex::default(),
             units: HashMap::new(),
             packets: 0,
             uuid: None,
@@ -166,24 +167,23 @@ impl State {
 
     /// The sequence of that number, if there is one.
     pub(crate) fn find_sequence(&self, id: u32) -> Option<&Sequence> {
-        self.by_id.get(&id).map(|index| &self.sequences[*index as usize])
+        self.by_id.get(id).map(|index| &self.sequences[index as usize])
     }
 
     #[inline(always)]
     fn sequence(&mut self, id: u32) -> u32 {
-        match self.last {
-            Some((last, index)) if last == id => index,
-            _ => self.other_sequence(id),
+        match self.by_id.get(id) {
+            Some(index) => index,
+            None => self.new_sequence(id),
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn other_sequence(&mut self, id: u32) -> u32 {
-        let index = *self.by_id.entry(id).or_insert_with(|| {
-            self.sequences.push(Sequence::new(id));
-            (self.sequences.len() - 1) as u32
-        });
-        self.last = Some((id, index));
+    fn new_sequence(&mut self, id: u32) -> u32 {
+        let index = self.sequences.len() as u32;
+        self.sequences.push(Sequence::new(id));
+        self.by_id.put(id, index);
         index
     }
 }
@@ -198,7 +198,7 @@ pub(crate) fn walk<V: Visit>(
     let (content, packing) = source.read()?;
     // To start them takes longer than to read a small file.
     let threads = if source.file_len()? < 1 << 20 { 0 } else { threads };
-    let mut walk = Walk { state: State::new(), visit };
+    let mut walk = Walk::new(visit, Share::ALL);
     let outcome = pipeline::run(Framer::new(content), threads, |part| {
         match part {
             Part::Packets(packets) => {
@@ -226,14 +226,31 @@ const UNUSUAL: u32 = has::CLEARED
     | has::TWO_PAYLOADS
     | has::EXTENSION;
 
-struct Walk<'v, V> {
+pub(crate) struct Walk<'v, V> {
     state: State,
     visit: &'v mut V,
+    share: Share,
+    /// Of a share: there is nothing in it that only a walk of all sequences can tell.
+    is_sure: bool,
 }
 
-impl<V: Visit> Walk<'_, V> {
-    fn packets(&mut self, packets: &Packets) {
-        packets.packed.each(|parsed| {
+impl<'v, V: Visit> Walk<'v, V> {
+    pub(crate) fn new(visit: &'v mut V, share: Share) -> Self {
+        Self { state: State::new(), visit, share, is_sure: true }
+    }
+
+    pub(crate) fn is_sure(&self) -> bool {
+        self.is_sure && !self.visit.is_done()
+    }
+
+    /// What is known at the end; of a share, nothing if it is not sure.
+    pub(crate) fn finish(mut self) -> Option<State> {
+        self.end();
+        self.is_sure().then_some(self.state)
+    }
+
+    pub(crate) fn packets(&mut self, packets: &Packets) {
+        packets.each(|parsed| {
             let offset = if packets.is_bundle { 0 } else { header(parsed) };
             let place = Place { packet: self.state.packets, offset: packets.offset + offset };
             self.packet(place, parsed, &packets.bytes);
@@ -249,11 +266,15 @@ impl<V: Visit> Walk<'_, V> {
         at: impl Into<Whereabouts>,
         detail: impl FnOnce(&State) -> String,
     ) {
+        self.is_sure &= self.share.is_all();
         self.visit.fault(rule, at.into(), &self.state, detail);
     }
 
     #[inline(always)]
     fn packet(&mut self, place: Place, parsed: &Parsed, bytes: &[u8]) {
+        if !self.share.has(parsed.sequence) {
+            return self.of_other_share(place, parsed, bytes);
+        }
         self.visit.packet(place, parsed, bytes, &self.state);
         let index = self.state.sequence(parsed.sequence);
         if parsed.has & UNUSUAL != 0 {
@@ -276,6 +297,15 @@ impl<V: Visit> Walk<'_, V> {
             self.time(place, index, parsed);
         }
         self.other_payload(place, index, parsed, bytes);
+    }
+
+    /// What all take in.
+    #[inline(always)]
+    fn of_other_share(&mut self, place: Place, parsed: &Parsed, bytes: &[u8]) {
+        let index = self.state.sequence(parsed.sequence);
+        if parsed.kind != Payload::TrackEvent {
+            self.other_payload(place, index, parsed, bytes);
+        }
     }
 
     /// What rides on any packet.
@@ -706,7 +736,9 @@ impl<V: Visit> Walk<'_, V> {
             track.is_described = true;
             track.about = said.clone();
         }
-        self.visit.descriptor(place, id, &said, &self.state);
+        if self.share.is_first() {
+            self.visit.descriptor(place, id, &said, &self.state);
+        }
     }
 
     #[inline(always)]
@@ -715,6 +747,7 @@ impl<V: Visit> Walk<'_, V> {
             Some((last, id)) if last == uuid => id,
             _ => {
                 let id = self.state.tracks.id_of(uuid);
+                self.is_sure &= self.share.is_all() || self.state.tracks.get(id).is_described;
                 self.state.sequences[index as usize].last_track = Some((uuid, id));
                 id
             }
@@ -785,11 +818,16 @@ impl<V: Visit> Walk<'_, V> {
             _ => EventKind::State,
         };
         let lean = Lean { ts, place, sequence: index, kind, name, category };
-        let mut event = Event { lean, track, late_name, more: None };
-        if parsed.has(has::MORE) || !has_category || !(1..=5).contains(&parsed.event_type) {
+        let mut event = Event { lean, track, late_name, more: None, is_more_than_args: false };
+        if parsed.has & (has::MORE | has::BEYOND) == has::MORE
+            && has_category
+            && (1..=5).contains(&parsed.event_type)
+        {
+            event.more = Some(slice(bytes, parsed.payload));
+        } else if parsed.has(has::MORE) || !has_category || !(1..=5).contains(&parsed.event_type) {
             let payload = slice(bytes, parsed.payload);
             let Some(has_extra) = self.more(&mut event, parsed, payload) else { return };
-            event.more = Some(payload);
+            (event.more, event.is_more_than_args) = (Some(payload), true);
             self.visit.event(&event, &self.state);
             if has_extra {
                 self.extra_counters(&event, at, payload);
@@ -994,7 +1032,13 @@ impl<V: Visit> Walk<'_, V> {
                 if let Some(value) = self.counted(track, event.sequence, at, value) {
                     let kind = EventKind::Counter(value);
                     let lean = Lean { kind, name: None, ..event.lean };
-                    let extra = Event { lean, track, late_name: None, more: None };
+                    let extra = Event {
+                        lean,
+                        track,
+                        late_name: None,
+                        more: None,
+                        is_more_than_args: false,
+                    };
                     self.visit.event(&extra, &self.state);
                 }
             }
