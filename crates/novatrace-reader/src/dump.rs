@@ -8,13 +8,14 @@ use novatrace_core::schema::interned_data;
 
 use crate::Error;
 use crate::args::{self, Take, Value};
+use crate::event::{Event, EventKind, FlowPart};
 use crate::frame::Damage;
 use crate::input::Source;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
 use crate::text::TextId;
 use crate::track::{Descriptor, TrackId};
-use crate::walk::{Event, EventKind, FlowPart, Place, State, Visit, payload_name, slice, walk};
+use crate::walk::{Place, State, Visit, payload_name, slice, walk};
 use crate::wire::{Fields, Wire};
 
 /// Kinds of packets, to choose among.

@@ -7,6 +7,7 @@ use foldhash::{HashMap, HashMapExt};
 use crate::Error;
 use crate::bundle::Codec;
 use crate::clock::Clock;
+use crate::event::{Event, EventKind, Lean};
 use crate::frame::Damage;
 use crate::input::{Packing, Source};
 use crate::model::unit;
@@ -17,7 +18,7 @@ use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
 use crate::tracks_in_order::{InOrder, TracksInOrder};
-use crate::walk::{Event, EventKind, Lean, Place, State, Visit, payload_name};
+use crate::walk::{Place, State, Visit, payload_name};
 
 /// What a trace is.
 #[derive(Debug, Clone, serde::Serialize)]

@@ -5,12 +5,13 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::Error;
 use crate::args::{self, Take, Value};
+use crate::event::{Event, EventKind, FlowPart};
 use crate::input::{Packing, Source};
 use crate::pipeline;
 use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
-use crate::walk::{Event, EventKind, FlowPart, State, Visit, walk};
+use crate::walk::{State, Visit, walk};
 use crate::wire::Fields;
 
 /// Arguments by name: a debug annotation under its own, `m`, and below it `m.key` or `m[0]`; a source location

@@ -6,10 +6,11 @@
 //! kept, as many tracks at a time as memory allows, and sorted.
 
 use crate::Error;
+use crate::event::{Event, Lean};
 use crate::input::Source;
 use crate::text::TextId;
 use crate::track::TrackId;
-use crate::walk::{Event, Lean, State, Visit, walk};
+use crate::walk::{State, Visit, walk};
 
 /// Events that are kept at once for sorting: 128 MB at most.
 const MAX_KEPT: u64 = 2 << 20;
