@@ -13,13 +13,15 @@ use crate::event::{Event, EventKind, FlowPart};
 use crate::frame::Damage;
 use crate::input::Source;
 use crate::nesting::{Nesting, called};
+use crate::packet::Parsed;
 use crate::pipeline::{self, Bundle};
 use crate::rules::{Rule, Severity};
 use crate::shares::{self, Join};
 use crate::text::TextId;
 use crate::track::{Astray, Descriptor, TrackId, TrackKind};
 use crate::tracks_in_order::TracksInOrder;
-use crate::walk::{Place, State, Visit, Whereabouts};
+use crate::walk::{Place, State, Visit, Whereabouts, slice};
+use crate::window::{SERVICE_EVENT, Window};
 use crate::wire::Fields;
 
 /// What is wrong with a trace.
@@ -218,6 +220,7 @@ pub(crate) struct Checker {
     codec: Option<Codec>,
     uncategorised: (u64, Whereabouts),
     events: u64,
+    window: Window,
     /// Room for arguments' names.
     key: String,
 }
@@ -233,6 +236,7 @@ impl Checker {
             codec: None,
             uncategorised: (0, Whereabouts::default()),
             events: 0,
+            window: Window::default(),
             key: String::new(),
         }
     }
@@ -306,7 +310,8 @@ impl Checker {
             if field.0 == 21 && state.tracks.owner(event.track).1.is_none() {
                 self.found.add(Rule::LogElsewhere, at, 1, state, |_| "a log message".to_owned());
             }
-            let Some(FlowPart { id, is_end }) = FlowPart::of(field) else { continue };
+            let Some(part) = FlowPart::of(field) else { continue };
+            let (id, is_end) = (part.id, part.is_end());
             if matches!(event.kind, EventKind::Counter(_)) {
                 self.found.add(Rule::FlowOnCounter, at, 1, state, |_| format!("flow {id}"));
                 continue;
@@ -326,8 +331,20 @@ impl Checker {
 
 impl Visit for Checker {
     #[inline(always)]
+    fn packet(&mut self, _: Place, parsed: &Parsed, bytes: &[u8], _: &State) {
+        if parsed.kind == SERVICE_EVENT {
+            self.window.marker(slice(bytes, parsed.payload));
+        }
+    }
+
+    #[inline(always)]
     fn event(&mut self, event: &Event<'_>, state: &State) {
         self.events += 1;
+        if let Some(since) = self.window.late_by(event.ts) {
+            self.found.add(Rule::LateEvent, event.into(), 1, state, |_| {
+                format!("at {} ns, and all before {since} ns is out", event.ts)
+            });
+        }
         let at = event.track as usize;
         if at >= self.noted.len() {
             self.noted.resize(at + 1, Noted::default());
@@ -342,6 +359,7 @@ impl Visit for Checker {
                     self.incremental(event, state);
                 }
             }
+            EventKind::Arrow(..) => {}
             EventKind::State => {
                 noted.first_state.get_or_insert(event.place);
             }

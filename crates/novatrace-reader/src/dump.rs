@@ -8,7 +8,7 @@ use novatrace_core::schema::interned_data;
 
 use crate::Error;
 use crate::args::{self, Take, Value};
-use crate::event::{Event, EventKind, FlowPart};
+use crate::event::{Arrow, Event, EventKind, FlowPart};
 use crate::frame::Damage;
 use crate::input::Source;
 use crate::packet::{Parsed, Payload, has};
@@ -262,6 +262,9 @@ impl<W: Write> Visit for Print<W> {
             EventKind::Complete(_) => "complete",
             EventKind::Counter(_) => "counter",
             EventKind::State => "state",
+            EventKind::Arrow(Arrow::Begin, _) => "arrow begins",
+            EventKind::Arrow(Arrow::Step, _) => "arrow goes on",
+            EventKind::Arrow(Arrow::End | Arrow::EndAtNext, _) => "arrow ends",
         };
         let _ = write!(
             self.line,
@@ -271,6 +274,9 @@ impl<W: Write> Visit for Print<W> {
         );
         if let EventKind::Counter(value) = event.kind {
             let _ = write!(self.line, " {value:?}");
+        }
+        if let EventKind::Arrow(_, id) = event.kind {
+            let _ = write!(self.line, " {id}");
         }
         if let EventKind::Complete(length) = event.kind {
             let _ = write!(self.line, " +{length}");
@@ -289,9 +295,9 @@ impl<W: Write> Visit for Print<W> {
             if arguments.has_any {
                 self.line.push('}');
             }
-            for FlowPart { id, is_end } in Fields::of(payload).filter_map(FlowPart::of) {
-                let what = if is_end { "ends flow" } else { "flow" };
-                let _ = write!(self.line, " {what} {id}");
+            for part in Fields::of(payload).filter_map(FlowPart::of) {
+                let what = if part.is_end() { "ends flow" } else { "flow" };
+                let _ = write!(self.line, " {what} {}", part.id);
             }
         }
         self.end();

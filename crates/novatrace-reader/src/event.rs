@@ -6,6 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 use novatrace_core::schema::track_event as event;
 
+use crate::legacy;
 use crate::packet::{Parsed, has};
 use crate::rules::Rule;
 use crate::sequence::Table;
@@ -24,6 +25,18 @@ pub(crate) enum EventKind {
     Complete(i64),
     Counter(f64),
     State,
+    /// A legacy event that is no slice, but one end of an arrow between those of its track.
+    Arrow(Arrow, u64),
+}
+
+/// What a legacy flow event does with its flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrow {
+    Begin,
+    Step,
+    /// At the slice that begins next.
+    EndAtNext,
+    End,
 }
 
 /// What an event is, without what only its packet has.
@@ -70,23 +83,41 @@ impl DerefMut for Event<'_> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FlowPart {
     pub(crate) id: u64,
-    /// It ends there.
-    pub(crate) is_end: bool,
+    pub(crate) does: FlowDoes,
+}
+
+/// What an event does with a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FlowDoes {
+    /// Begins it, or is a step of it.
+    BeginOrStep,
+    /// Ends it, so that its number is free.
+    Terminate,
+    /// What legacy events say: it begins, or goes on if it has begun.
+    Begin,
+    Step,
+    End,
 }
 
 impl FlowPart {
-    /// If the field of a `TrackEvent` is one; 36 and 42 are of old.
+    /// If the field of a `TrackEvent` is one; 36 and 42 are of old, 6 is a legacy event.
     #[inline]
     pub(crate) fn of(field: (u32, Wire<'_>)) -> Option<Self> {
-        match field {
+        let (id, does) = match field {
             (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => {
-                Some(Self { id, is_end: false })
+                (id, FlowDoes::BeginOrStep)
             }
             (event::TERMINATING_FLOW_IDS, Wire::Fixed64(id)) | (42, Wire::Varint(id)) => {
-                Some(Self { id, is_end: true })
+                (id, FlowDoes::Terminate)
             }
-            _ => None,
-        }
+            (6, Wire::Bytes(legacy)) => return legacy::flow(legacy),
+            _ => return None,
+        };
+        Some(Self { id, does })
+    }
+
+    pub(crate) fn is_end(self) -> bool {
+        matches!(self.does, FlowDoes::Terminate | FlowDoes::End)
     }
 }
 
@@ -235,42 +266,6 @@ impl<V: Visit> Walk<'_, V> {
         let categories: Vec<Cow<'_, str>> = Fields::of(payload).filter_map(category).collect();
         let joined = categories.join(",");
         self.state.texts.id_of(joined.as_bytes())
-    }
-
-    /// A legacy event's phase. Those of async and flow events are not read.
-    fn legacy(&mut self, event: &mut Event<'_>, at: Whereabouts, bytes: &[u8]) -> bool {
-        let (mut phase, mut duration) = (0, 0);
-        for (number, value) in Fields::of(bytes) {
-            match (number, value) {
-                (1, Wire::Varint(iid)) if event.name.is_none() => {
-                    event.name = self.state.sequences[event.sequence as usize].names.get(iid);
-                }
-                (2, Wire::Varint(value)) => phase = value,
-                (3, Wire::Varint(us)) => duration = us.cast_signed().saturating_mul(1_000).max(0),
-                _ => {}
-            }
-        }
-        event.kind = match u8::try_from(phase) {
-            Ok(b'B') => EventKind::Begin,
-            Ok(b'E') => EventKind::End,
-            Ok(b'X') => EventKind::Complete(duration),
-            Ok(b'I' | b'i' | b'R') => EventKind::Instant,
-            // The event has a type besides.
-            Ok(0) => return true,
-            _ => {
-                self.fault(Rule::Legacy, at, |_| {
-                    let phase =
-                        u8::try_from(phase).ok().filter(u8::is_ascii_graphic).map(char::from);
-                    format!(
-                        "phase {}",
-                        phase.map_or_else(|| "unknown".to_owned(), |phase| format!("{phase:?}"))
-                    )
-                });
-                return false;
-            }
-        };
-        self.fault(Rule::Legacy, at, |_| format!("phase {:?}", phase as u8 as char));
-        true
     }
 
     #[inline(always)]

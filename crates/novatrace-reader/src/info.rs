@@ -342,7 +342,7 @@ impl InOrder for Sums {
                 let (min, max, _) = self.values.unwrap_or((value, value, value));
                 self.values = Some((min.min(value), max.max(value), value));
             }
-            EventKind::State => {}
+            EventKind::State | EventKind::Arrow(..) => {}
         }
     }
 

@@ -121,7 +121,7 @@ impl InOrder for Nesting {
             EventKind::End => return self.end(event),
             EventKind::Instant => Some(event.ts),
             EventKind::Complete(length) => Some(event.ts.saturating_add(length)),
-            EventKind::Counter(_) | EventKind::State => return,
+            EventKind::Counter(_) | EventKind::State | EventKind::Arrow(..) => return,
         };
         let tag = Begun { place: event.place, sequence: event.sequence };
         let open = Open { start: event.ts, end, name: event.name, category: event.category, tag };

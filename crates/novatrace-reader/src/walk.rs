@@ -21,6 +21,7 @@ use crate::sequence::{Location, Sequence, SequenceIndex, Table};
 use crate::shares::Share;
 use crate::text::{TextId, Texts};
 use crate::track::{Descriptor, TrackId, TrackKind, Tracks};
+use crate::window::SERVICE_EVENT;
 use crate::wire::{Fields, Wire};
 
 /// Where in the file something is.
@@ -442,6 +443,8 @@ impl<'v, V: Visit> Walk<'v, V> {
             }),
             // `extension_descriptor`.
             Payload::Other(72) => self.state.has_extensions = true,
+            // What comes late after it, the order of all events tells.
+            SERVICE_EVENT => self.is_sure &= self.share.is_all(),
             Payload::Other(_) | Payload::None | Payload::TrackEvent => {}
         }
     }
