@@ -13,7 +13,7 @@ use crate::frame::Damage;
 use crate::input::Source;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
-use crate::text::TextId;
+use crate::text::{TextId, one_line};
 use crate::track::{Descriptor, TrackId};
 use crate::walk::{Place, State, Visit, payload_name, slice, walk};
 use crate::wire::{Fields, Wire};
@@ -287,7 +287,7 @@ impl<W: Write> Visit for Print<W> {
             let _ = write!(self.line, " name {iid}, not defined");
         }
         if let Some(category) = event.category {
-            let _ = write!(self.line, " [{}]", text(category));
+            let _ = write!(self.line, " [{}]", one_line(text(category)));
         }
         if let Some(payload) = event.more {
             let mut arguments = Arguments { line: &mut self.line, has_any: false };
@@ -338,7 +338,7 @@ impl Take for Arguments<'_> {
     fn value(&mut self, key: &str, value: Value) {
         self.line.push_str(if self.has_any { ", " } else { " {" });
         self.has_any = true;
-        let _ = write!(self.line, "{key}=");
+        let _ = write!(self.line, "{}=", one_line(key));
         let _ = match value {
             Value::Null => write!(self.line, "null"),
             Value::Bool(value) => write!(self.line, "{value}"),

@@ -75,4 +75,5 @@ pub use input::{Packing, Source};
 pub use model::{Args, Counter, Flow, Process, Slice, Spell, Trace, TrackInfo};
 pub use recover::{Recovered, recover};
 pub use rules::{Rule, Severity};
+pub use text::one_line;
 pub use track::TrackKind;

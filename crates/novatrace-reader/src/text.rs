@@ -1,8 +1,32 @@
 //! Names and other texts, each kept once.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 
 use foldhash::{HashMap, HashMapExt};
+
+/// A text of a trace as a part of one line: what would move a terminal's cursor, colour it or turn its direction of writing is
+/// spelled out, such as `\u{1b}`.
+#[must_use]
+pub fn one_line(text: &str) -> Cow<'_, str> {
+    let is_odd = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(is_odd) {
+        return text.into();
+    }
+    text.chars()
+        .fold(String::new(), |mut line, c| {
+            if is_odd(c) {
+                line.extend(c.escape_default());
+            } else {
+                line.push(c);
+            }
+            line
+        })
+        .into()
+}
 
 /// A text in [`Texts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,6 +150,12 @@ impl<T: Copy + PartialEq> Interned<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_in_a_text_reaches_a_terminal_but_letters() {
+        assert_eq!(one_line("a \u{e4}/\u{4e2d}"), "a \u{e4}/\u{4e2d}");
+        assert_eq!(one_line("\u{1b}[2J\n\u{202e}x\u{9b}"), "\\u{1b}[2J\\n\\u{202e}x\\u{9b}");
+    }
 
     #[test]
     fn entries_are_found_whatever_their_numbers() {
