@@ -10,92 +10,12 @@ use std::io::Write as _;
 use novatrace_reader::{Check, Rule, Severity, Source};
 use novatrace_testkit::{Oracle, Stat, oracle_or_skip};
 
-/// A field of a message.
-type Field = Vec<u8>;
+mod by_hand;
 
-fn varint(mut value: u64) -> Vec<u8> {
-    let mut bytes = vec![];
-    while value >= 0x80 {
-        bytes.push(u8::try_from(value & 0x7F).expect("7 bits") | 0x80);
-        value >>= 7;
-    }
-    bytes.push(u8::try_from(value).expect("7 bits"));
-    bytes
-}
-
-fn v(field: u64, value: u64) -> Field {
-    [varint(field << 3), varint(value)].concat()
-}
-
-fn fixed(field: u64, value: u64) -> Field {
-    [varint(field << 3 | 1), value.to_le_bytes().to_vec()].concat()
-}
-
-fn b(field: u64, content: impl AsRef<[u8]>) -> Field {
-    let content = content.as_ref();
-    [varint(field << 3 | 2), varint(content.len() as u64), content.to_vec()].concat()
-}
-
-fn m(field: u64, fields: &[Field]) -> Field {
-    b(field, fields.concat())
-}
-
-fn packet(fields: &[Field]) -> Vec<u8> {
-    m(1, fields)
-}
-
-const T: u64 = 5;
-const BEGIN: u64 = 1;
-const END: u64 = 2;
-const INSTANT: u64 = 3;
-const COUNTER: u64 = 4;
-
-fn snapshot(clocks: &[Field]) -> Field {
-    m(6, clocks)
-}
-
-fn clock(id: u64, time: u64) -> Field {
-    m(1, &[v(1, id), v(2, time)])
-}
-
-/// The start of a sequence, with its clock.
-fn start(sequence: u64) -> Vec<u8> {
-    packet(&[v(10, sequence), v(13, 1), snapshot(&[clock(6, 0), v(2, 6)])])
-}
-
-fn descriptor(fields: &[Field]) -> Vec<u8> {
-    packet(&[v(10, 1), m(60, fields)])
-}
-
-fn track(uuid: u64, name: &str) -> Vec<u8> {
-    descriptor(&[v(1, uuid), b(2, name), v(15, 2)])
-}
-
-fn counter(uuid: u64, fields: &[Field]) -> Vec<u8> {
-    descriptor(&[v(1, uuid), b(2, "c"), m(8, fields)])
-}
-
-fn event_on(sequence: u64, uuid: u64, ts: u64, kind: u64, fields: &[Field]) -> Vec<u8> {
-    let event = [&[v(9, kind), v(11, uuid)], fields].concat();
-    packet(&[v(8, ts), v(10, sequence), m(11, &event)])
-}
-
-fn event(ts: u64, kind: u64, fields: &[Field]) -> Vec<u8> {
-    event_on(1, T, ts, kind, fields)
-}
-
-fn named(ts: u64, kind: u64, name: &str) -> Vec<u8> {
-    event(ts, kind, &[b(22, "c"), b(23, name)])
-}
-
-fn end(ts: u64) -> Vec<u8> {
-    event(ts, END, &[])
-}
-
-/// A slice that is as it should be.
-fn slice() -> Vec<u8> {
-    [named(100, BEGIN, "good"), end(110)].concat()
-}
+use by_hand::{
+    BEGIN, COUNTER, END, Field, INSTANT, T, b, clock, counter, descriptor, end, event, event_on,
+    fixed, m, named, packet, slice, snapshot, start, track, v, with,
+};
 
 fn argument(fields: &[Field]) -> Vec<u8> {
     event(1, INSTANT, &[b(22, "c"), b(23, "i"), m(4, fields)])
@@ -109,11 +29,6 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
     zstd::bulk::compress(bytes, 1).expect("memory")
-}
-
-/// A trace with one sequence, one track and one good slice, and this.
-fn with(parts: &[Vec<u8>]) -> Vec<u8> {
-    [start(1), track(T, "t"), parts.concat(), slice()].concat()
 }
 
 /// A trace that breaks a rule. Where it cannot but break another one too, that is named.
@@ -146,6 +61,15 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
         }
         Rule::BundleSecondFrame => {
             (with(&[packet(&[b(50, [zlib(&slice()), zlib(&slice())].concat())])]), &[])
+        }
+        Rule::LateEvent => {
+            // Two flushes and the end of reading: all that was before the last of these is out.
+            let flushed = |ts| {
+                let service = |field| packet(&[v(8, ts), v(10, 1), m(69, &[v(field, 1)])]);
+                [service(3), service(3), service(5)].concat()
+            };
+            let at = |ts| [named(ts, BEGIN, "a"), end(ts + 2)].concat();
+            (with(&[at(10), flushed(20), at(30), flushed(40), at(5), at(50), flushed(60)]), &[])
         }
         Rule::BundleMixed => (
             with(&[packet(&[b(50, zlib(&slice()))]), packet(&[b(133, zstd(&slice()))])]),
@@ -349,6 +273,26 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
                 &[],
             )
         }
+        Rule::LegacyElsewhere => (
+            with(&[event_on(
+                1,
+                T,
+                1,
+                0,
+                &[b(22, "c"), b(23, "n"), m(6, &[v(2, u64::from(b'B'))])],
+            )]),
+            &[Rule::Legacy],
+        ),
+        Rule::LegacyWithoutId => (
+            with(&[event_on(
+                1,
+                T,
+                1,
+                0,
+                &[b(22, "c"), b(23, "n"), m(6, &[v(2, u64::from(b'b'))])],
+            )]),
+            &[Rule::Legacy],
+        ),
         Rule::OrphanEnd => (with(&[end(5)]), &[]),
         Rule::MismatchedEnd => {
             (with(&[named(1, BEGIN, "a"), event(5, END, &[b(22, "other")])]), &[Rule::LeftOpen])

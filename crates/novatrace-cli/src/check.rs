@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use novatrace_reader::{Check as Checks, Finding, Report, Rule, Severity, Source};
+use novatrace_reader::{Check as Checks, Finding, Report, Rule, Severity, Source, one_line};
 
 use crate::args::{Check, Format};
 use crate::progress;
@@ -70,7 +70,8 @@ fn tell(out: &mut impl Write, report: &Report) -> io::Result<()> {
         _ => format!("{} faults", grouped(faults)),
     };
     let (packets, events) = (grouped(report.packets), grouped(report.events));
-    writeln!(out, "{}: {verdict} in {packets} packets, {events} events", report.path.display())?;
+    let path = report.path.display().to_string();
+    writeln!(out, "{}: {verdict} in {packets} packets, {events} events", one_line(&path))?;
     for found in &report.findings {
         let times = if found.count == 1 {
             String::new()
@@ -101,7 +102,7 @@ fn place(finding: &Finding) -> String {
     let at = finding.ts.map(|ts| format!("at {}", time(ts)));
     let place = format!("packet {} at byte {}", finding.packet, finding.offset);
     let parts: Vec<String> = [Some(place), sequence, track, at].into_iter().flatten().collect();
-    format!("{}: {}", parts.join(", "), finding.detail)
+    format!("{}: {}", parts.join(", "), one_line(&finding.detail))
 }
 
 fn list_rules(out: &mut impl Write) -> io::Result<()> {

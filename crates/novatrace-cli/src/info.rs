@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use anyhow::Result;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
-use novatrace_reader::{Info as Facts, Source, TrackFacts, TrackKind};
+use novatrace_reader::{Info as Facts, Source, TrackFacts, TrackKind, one_line};
 
 use crate::args::{Format, Info};
 use crate::progress;
@@ -57,7 +57,9 @@ fn table(header: &[&str]) -> Table {
 
 fn summary(facts: &Facts) -> String {
     let mut lines = vec![];
-    let mut line = |what: &str, value: String| lines.push(format!("{what:<12}{value}"));
+    let mut line = |what: &str, value: String| {
+        lines.push(format!("{:<12}{}", format!("{} ", one_line(what)), one_line(&value)));
+    };
     line("file", facts.path.display().to_string());
     let packing = match facts.packing {
         novatrace_reader::Packing::Plain => String::new(),
@@ -114,7 +116,7 @@ fn tracks(tracks: &[TrackFacts], most: usize) -> String {
             _ => "",
         };
         let busy = if track.busy_ns > 0 { about(track.busy_ns) } else { String::new() };
-        let name = format!("{indent}{}{mark}", track.name);
+        let name = format!("{indent}{}{mark}", one_line(&track.name));
         table.add_row([
             name,
             number(track.slices),
@@ -137,7 +139,7 @@ fn slices(facts: &Facts, top: usize) -> String {
     for name in facts.slices.iter().take(top) {
         let mean = name.total_ns / i64::try_from(name.count).unwrap_or(i64::MAX).max(1);
         table.add_row([
-            name.name.clone(),
+            one_line(&name.name).into_owned(),
             grouped(name.count),
             about(name.total_ns),
             about(name.self_ns),
@@ -154,12 +156,12 @@ fn counters(facts: &Facts, top: usize) -> String {
     let mut table = table(&["counter", "samples", "lowest", "highest", "last", "unit"]);
     for counter in facts.counters.iter().take(top) {
         table.add_row([
-            counter.path.clone(),
+            one_line(&counter.path).into_owned(),
             grouped(counter.samples),
             value(counter.min),
             value(counter.max),
             value(counter.last),
-            counter.unit.clone().unwrap_or_default(),
+            one_line(counter.unit.as_deref().unwrap_or_default()).into_owned(),
         ]);
     }
     let more = facts.counters.len().saturating_sub(top);

@@ -54,7 +54,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 #[expect(clippy::print_stderr, reason = "the program's one place for errors")]
 fn complain(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    eprintln!("error: {}", novatrace_reader::one_line(&format!("{error:#}")));
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use novatrace_reader::{Source, recover};
+use novatrace_reader::{Source, one_line, recover};
 
 use crate::args::Recover;
 use crate::units::{bytes, float, grouped};
@@ -16,7 +16,7 @@ pub(crate) fn run(arguments: &Recover) -> Result<()> {
     let done = recover(&source, &to, arguments.keep_doubtful)?;
     let mut out = io::stdout().lock();
     let (packets, size) = (grouped(done.packets), bytes(float(done.bytes)));
-    writeln!(out, "`{}` has {packets} packets, {size}", to.display())?;
+    writeln!(out, "`{}` has {packets} packets, {size}", one_line(&to.display().to_string()))?;
     if done.is_whole() {
         writeln!(out, "nothing was lost: the trace was whole")?;
     }

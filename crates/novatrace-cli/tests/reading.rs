@@ -147,3 +147,32 @@ fn what_can_be_read_of_a_damaged_trace_is_copied() {
         text(&same.stderr)
     );
 }
+
+#[test]
+fn what_a_trace_is_called_in_never_moves_the_cursor() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("a.pftrace");
+    let trace = TraceGenerator::create(&path).expect("a file");
+    let odd = "\u{1b}[2J\n\u{202e}x";
+    let track = trace.group(odd).track(odd);
+    track.duration(0, 9, odd).category(odd).arg(odd, odd).emit().expect("it is open");
+    trace.group(odd).counter(odd).unit(odd).count(3, 1).expect("it is open");
+    trace.finish().expect("a file");
+    let path = path.to_str().expect("UTF-8");
+    for command in ["check", "info", "dump"] {
+        let told = text(&novatrace(&[command, path]).stdout);
+        assert!(told.contains("u{1b}[2J"), "{command}: {told}");
+        let moves = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+        assert!(!told.contains(moves), "{command}: {told:?}");
+    }
+}
+
+/// `/dev/zero` has no end: it is not copied before it is known to be no trace.
+#[test]
+#[cfg(unix)]
+fn a_pipe_that_is_no_trace_is_refused_at_once() {
+    let output = novatrace(&["info", "/dev/zero"]);
+    let told = text(&output.stderr);
+    assert!(told.contains("`/dev/zero` is a file of zeros"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+}

@@ -3,14 +3,13 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use std::hash::BuildHasher;
 
 use novatrace_core::schema::{
     debug_annotation as annotation, source_location as location, track_event as event,
 };
 
 use crate::sequence::Sequence;
-use crate::text::Texts;
+use crate::text::{Key, Texts};
 use crate::wire::{Fields, Wire};
 
 /// The value of an argument.
@@ -57,19 +56,21 @@ pub(crate) trait Take {
 }
 
 /// Goes through an event's arguments. `key` is room to work in.
-pub(crate) fn walk(
+pub(crate) fn walk<T: Take>(
     payload: &[u8],
     sequence: &Sequence,
     texts: &Texts,
     key: &mut String,
-    take: &mut impl Take,
+    take: &mut T,
 ) {
     key.clear();
     let mut walk = Walk { sequence, texts, take, key };
     let mut seen = Seen::default();
     for (number, value) in Fields::of(payload) {
         match (number, value) {
-            (event::DEBUG_ANNOTATIONS, Wire::Bytes(bytes)) => {
+            (event::DEBUG_ANNOTATIONS, Wire::Bytes(bytes))
+                if T::WANTS_VALUES || !walk.is_usual(bytes, &mut seen) =>
+            {
                 walk.entry(bytes, &mut seen, 0);
             }
             (event::SOURCE_LOCATION, Wire::Bytes(bytes)) => walk.location(bytes),
@@ -88,13 +89,19 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether the name was there before.
-    fn insert(&mut self, name: &str) -> bool {
-        let hash = foldhash::fast::FixedState::with_seed(1).hash_one(name);
+    #[inline]
+    fn has(&self, Key { hash, .. }: Key) -> bool {
         let few = &self.few[..self.len.min(self.few.len())];
-        if few.contains(&hash) || self.more.contains(&hash) {
+        few.contains(&hash) || self.more.contains(&hash)
+    }
+
+    /// Whether the name was there before.
+    #[inline]
+    fn insert(&mut self, key: Key) -> bool {
+        if self.has(key) {
             return true;
         }
+        let Key { hash, .. } = key;
         match self.few.get_mut(self.len) {
             Some(place) => *place = hash,
             None => self.more.push(hash),
@@ -112,6 +119,32 @@ struct Walk<'a, T> {
 }
 
 impl<T: Take> Walk<'_, T> {
+    /// Whether an annotation is as most are, an interned name and a number or a text, with nothing odd about it. Its name is
+    /// then entered in `seen`.
+    #[inline]
+    fn is_usual(&self, bytes: &[u8], seen: &mut Seen) -> bool {
+        let mut fields = Fields::of(bytes);
+        let Some((annotation::NAME_IID, Wire::Varint(iid))) = fields.next() else { return false };
+        let is_sound = match fields.next() {
+            Some(
+                (
+                    annotation::BOOL_VALUE
+                    | annotation::UINT_VALUE
+                    | annotation::INT_VALUE
+                    | annotation::POINTER_VALUE,
+                    Wire::Varint(_),
+                )
+                | (annotation::STRING_VALUE, Wire::Bytes(_)),
+            ) => true,
+            Some((annotation::DOUBLE_VALUE, Wire::Fixed64(bits))) => !f64::from_bits(bits).is_nan(),
+            _ => false,
+        };
+        let key = self.sequence.keys.get(iid).and_then(|text| self.texts.key(text));
+        is_sound
+            && fields.position() == bytes.len()
+            && key.is_some_and(|key| key.is_plain && !seen.insert(key))
+    }
+
     /// An annotation with a name, below the key so far. Names are entered in `seen`.
     fn entry(&mut self, bytes: &[u8], seen: &mut Seen, depth: usize) -> bool {
         let mut name = None;
@@ -142,7 +175,7 @@ impl<T: Take> Walk<'_, T> {
         } else {
             self.key.push_str(&name);
         }
-        if seen.insert(&name) {
+        if seen.insert(Key::of(&name)) {
             self.take.odd(self.key, Oddity::Twice);
         }
         let is_good = self.value(bytes, depth);

@@ -9,15 +9,19 @@ use foldhash::{HashMap, HashMapExt};
 use crate::Error;
 use crate::args::{self, Oddity, Take, Value};
 use crate::bundle::{BundleFault, Codec};
+use crate::event::{Event, EventKind, FlowPart};
 use crate::frame::Damage;
 use crate::input::Source;
+use crate::nesting::{Nesting, called};
+use crate::packet::Parsed;
 use crate::pipeline::{self, Bundle};
 use crate::rules::{Rule, Severity};
+use crate::shares::{self, Join};
 use crate::text::TextId;
-use crate::timeline::{Ended, Open, Stack};
 use crate::track::{Astray, Descriptor, TrackId, TrackKind};
-use crate::tracks_in_order::{InOrder, TracksInOrder};
-use crate::walk::{Event, EventKind, FlowPart, Lean, Place, State, Visit, Whereabouts, walk};
+use crate::tracks_in_order::TracksInOrder;
+use crate::walk::{Place, State, Visit, Whereabouts, slice};
+use crate::window::{SERVICE_EVENT, Window};
 use crate::wire::Fields;
 
 /// What is wrong with a trace.
@@ -106,7 +110,7 @@ impl Check {
         Self { examples, ..self }
     }
 
-    /// How many threads take packets apart, besides the caller's.
+    /// How many threads there are besides the caller's.
     #[must_use]
     pub fn threads(self, threads: usize) -> Self {
         Self { threads, ..self }
@@ -118,12 +122,18 @@ impl Check {
     /// # Errors
     ///
     /// If the file cannot be read, or is no trace. What is wrong in one is in the report.
-    pub fn run(self, source: &Source, progress: impl FnMut(u64)) -> Result<Report, Error> {
-        let mut checker = Checker::new(self.examples);
-        let (state, _) = walk(source, self.threads, &mut checker, progress)?;
+    pub fn run(self, source: &Source, mut progress: impl FnMut(u64)) -> Result<Report, Error> {
+        let (state, mut checker, _) =
+            shares::walk(source, self.threads, || self.visitor(), &mut progress)?;
         let cut = checker.tracks.settle(source, self.threads)?;
         checker.finish(&state, &cut);
         Ok(checker.found.report(source, &state, checker.events))
+    }
+}
+
+impl Check {
+    pub(crate) fn visitor(self) -> Checker {
+        Checker::new(self.examples)
     }
 }
 
@@ -201,7 +211,7 @@ struct Noted {
     first_ts: i64,
 }
 
-struct Checker {
+pub(crate) struct Checker {
     found: Found,
     tracks: TracksInOrder<Nesting>,
     noted: Vec<Noted>,
@@ -210,6 +220,7 @@ struct Checker {
     codec: Option<Codec>,
     uncategorised: (u64, Whereabouts),
     events: u64,
+    window: Window,
     /// Room for arguments' names.
     key: String,
 }
@@ -225,6 +236,7 @@ impl Checker {
             codec: None,
             uncategorised: (0, Whereabouts::default()),
             events: 0,
+            window: Window::default(),
             key: String::new(),
         }
     }
@@ -291,11 +303,15 @@ impl Checker {
         let at = Whereabouts { sequence: Some(sequence.id), ..Whereabouts::from(event) };
         let mut oddities = Oddities { found: &mut self.found, at, state };
         args::walk(payload, sequence, &state.texts, &mut self.key, &mut oddities);
+        if !event.is_more_than_args {
+            return;
+        }
         for field in Fields::of(payload) {
             if field.0 == 21 && state.tracks.owner(event.track).1.is_none() {
                 self.found.add(Rule::LogElsewhere, at, 1, state, |_| "a log message".to_owned());
             }
-            let Some(FlowPart { id, is_end }) = FlowPart::of(field) else { continue };
+            let Some(part) = FlowPart::of(field) else { continue };
+            let (id, is_end) = (part.id, part.is_end());
             if matches!(event.kind, EventKind::Counter(_)) {
                 self.found.add(Rule::FlowOnCounter, at, 1, state, |_| format!("flow {id}"));
                 continue;
@@ -315,8 +331,20 @@ impl Checker {
 
 impl Visit for Checker {
     #[inline(always)]
+    fn packet(&mut self, _: Place, parsed: &Parsed, bytes: &[u8], _: &State) {
+        if parsed.kind == SERVICE_EVENT {
+            self.window.marker(slice(bytes, parsed.payload));
+        }
+    }
+
+    #[inline(always)]
     fn event(&mut self, event: &Event<'_>, state: &State) {
         self.events += 1;
+        if let Some(since) = self.window.late_by(event.ts) {
+            self.found.add(Rule::LateEvent, event.into(), 1, state, |_| {
+                format!("at {} ns, and all before {since} ns is out", event.ts)
+            });
+        }
         let at = event.track as usize;
         if at >= self.noted.len() {
             self.noted.resize(at + 1, Noted::default());
@@ -331,6 +359,7 @@ impl Visit for Checker {
                     self.incremental(event, state);
                 }
             }
+            EventKind::Arrow(..) => {}
             EventKind::State => {
                 noted.first_state.get_or_insert(event.place);
             }
@@ -440,6 +469,54 @@ impl Visit for Checker {
     }
 }
 
+impl Join for Checker {
+    fn join(&mut self, other: Self, texts: &[TextId]) -> bool {
+        if !self.found.by_rule.is_empty() || !other.found.by_rule.is_empty() {
+            return false;
+        }
+        self.events += other.events;
+        let (count, at) = other.uncategorised;
+        if count > 0 && (self.uncategorised.0 == 0 || at.place < self.uncategorised.1.place) {
+            self.uncategorised.1 = at;
+        }
+        self.uncategorised.0 += count;
+        if self.flows.len() + other.flows.len() > MAX_FLOWS {
+            return false;
+        }
+        for (id, flow) in other.flows {
+            let ours = self.flows.entry(id).or_insert(FlowSeen { events: 0, ..flow });
+            ours.first = ours.first.min(flow.first);
+            ours.events = ours.events.saturating_add(flow.events);
+            ours.has_begin |= flow.has_begin;
+        }
+        if other.noted.len() > self.noted.len() {
+            self.noted.resize(other.noted.len(), Noted::default());
+        }
+        self.noted.iter_mut().zip(other.noted).all(|(ours, other)| ours.join(&other))
+            && self.tracks.join(other.tracks, texts)
+    }
+}
+
+impl Noted {
+    /// Takes in what another share noted. Returns whether the order between them is no matter.
+    fn join(&mut self, other: &Self) -> bool {
+        if !other.has_events {
+            return true;
+        }
+        if !self.has_events {
+            *self = *other;
+            return true;
+        }
+        let first = |one: Option<Place>, other: Option<Place>| one.into_iter().chain(other).min();
+        self.first_slice = first(self.first_slice, other.first_slice);
+        self.first_state = first(self.first_state, other.first_state);
+        if other.first < self.first {
+            (self.first, self.first_ts) = (other.first, other.first_ts);
+        }
+        self.counter.is_none() || other.counter.is_none()
+    }
+}
+
 impl Checker {
     fn incremental(&mut self, event: &Event<'_>, state: &State) {
         let noted = &mut self.noted[event.track as usize];
@@ -544,128 +621,5 @@ impl Take for Oddities<'_> {
             Oddity::Nameless => format!("an entry of {key:?}"),
             _ => format!("{key:?}"),
         });
-    }
-}
-
-/// Where a slice began.
-#[derive(Debug, Clone, Copy)]
-struct Begun {
-    place: Place,
-    sequence: u32,
-}
-
-/// What is wrong about an end, told later.
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Named(Option<TextId>, &'static str),
-    Inside(Option<TextId>, usize),
-    Deep,
-}
-
-impl What {
-    fn text(self, state: &State) -> String {
-        match self {
-            Self::Named(name, what) => format!("{what} {}", called(name, state)),
-            Self::Inside(name, count) => {
-                format!("it ends {}, in which {count} are open", called(name, state))
-            }
-            Self::Deep => "the 513th".to_owned(),
-        }
-    }
-}
-
-fn called(name: Option<TextId>, state: &State) -> String {
-    name.map_or_else(
-        || "a slice without a name".to_owned(),
-        |name| format!("{:?}", state.texts.get(name)),
-    )
-}
-
-/// How often a rule is broken on a track, and the first times.
-type TrackFault = (Rule, u64, Vec<(Lean, What)>);
-
-/// How slices of one track nest.
-#[derive(Debug, Default)]
-struct Nesting {
-    stack: Stack<Begun>,
-    #[expect(clippy::box_collection, reason = "most tracks have none")]
-    faults: Option<Box<Vec<TrackFault>>>,
-}
-
-impl Nesting {
-    #[cold]
-    #[inline(never)]
-    fn fault(&mut self, rule: Rule, event: &Lean, what: What) {
-        let faults = self.faults.get_or_insert_default();
-        let at = faults.iter().position(|fault| fault.0 == rule).unwrap_or_else(|| {
-            faults.push((rule, 0, vec![]));
-            faults.len() - 1
-        });
-        faults[at].1 += 1;
-        if faults[at].2.len() < 3 {
-            faults[at].2.push((*event, what));
-        }
-    }
-
-    #[inline(always)]
-    fn end(&mut self, event: &Lean) {
-        let mut ended: Option<Open<Begun>> = None;
-        let mut close = |open: &Open<Begun>, _: i64, is_cut: bool| {
-            if !is_cut {
-                ended = Some(*open);
-            }
-        };
-        let (how, _) = self.stack.end(event.ts, event.name, event.category, &mut close);
-        match (how, ended) {
-            (Ended::Innermost, Some(open)) => {
-                if open.tag.sequence != event.sequence {
-                    let is_own_open = self
-                        .stack
-                        .open
-                        .iter()
-                        .any(|open| open.tag.sequence == event.sequence && open.end.is_none());
-                    if is_own_open {
-                        self.fault(Rule::EndOfOther, event, What::Named(open.name, "it ends"));
-                    }
-                }
-                let is_empty =
-                    open.start == event.ts && open.tag.place.packet + 1 != event.place.packet;
-                if is_empty && self.stack.open.last().is_some_and(|outer| outer.start < event.ts) {
-                    self.fault(Rule::ZeroInside, event, What::Named(open.name, "the inner one is"));
-                }
-            }
-            (Ended::Outer(count), open) => {
-                self.fault(
-                    Rule::MisplacedEnd,
-                    event,
-                    What::Inside(open.and_then(|open| open.name), count),
-                );
-            }
-            (Ended::Orphan, _) => {
-                self.fault(Rule::OrphanEnd, event, What::Named(event.name, "an end for"));
-            }
-            (Ended::Mismatched, _) => {
-                self.fault(Rule::MismatchedEnd, event, What::Named(event.name, "an end for"));
-            }
-            (Ended::Innermost, None) => {}
-        }
-    }
-}
-
-impl InOrder for Nesting {
-    #[inline(always)]
-    fn event(&mut self, event: &Lean) {
-        let end = match event.kind {
-            EventKind::Begin => None,
-            EventKind::End => return self.end(event),
-            EventKind::Instant => Some(event.ts),
-            EventKind::Complete(length) => Some(event.ts.saturating_add(length)),
-            EventKind::Counter(_) | EventKind::State => return,
-        };
-        let tag = Begun { place: event.place, sequence: event.sequence };
-        let open = Open { start: event.ts, end, name: event.name, category: event.category, tag };
-        if self.stack.begin(open, &mut |_: &Open<Begun>, _: i64, _: bool| {}).is_none() {
-            self.fault(Rule::TooDeep, event, What::Deep);
-        }
     }
 }

@@ -8,13 +8,14 @@ use novatrace_core::schema::interned_data;
 
 use crate::Error;
 use crate::args::{self, Take, Value};
+use crate::event::{Arrow, Event, EventKind, FlowPart};
 use crate::frame::Damage;
 use crate::input::Source;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
-use crate::text::TextId;
+use crate::text::{TextId, one_line};
 use crate::track::{Descriptor, TrackId};
-use crate::walk::{Event, EventKind, FlowPart, Place, State, Visit, payload_name, slice, walk};
+use crate::walk::{Place, State, Visit, payload_name, slice, walk};
 use crate::wire::{Fields, Wire};
 
 /// Kinds of packets, to choose among.
@@ -261,6 +262,9 @@ impl<W: Write> Visit for Print<W> {
             EventKind::Complete(_) => "complete",
             EventKind::Counter(_) => "counter",
             EventKind::State => "state",
+            EventKind::Arrow(Arrow::Begin, _) => "arrow begins",
+            EventKind::Arrow(Arrow::Step, _) => "arrow goes on",
+            EventKind::Arrow(Arrow::End | Arrow::EndAtNext, _) => "arrow ends",
         };
         let _ = write!(
             self.line,
@@ -271,6 +275,9 @@ impl<W: Write> Visit for Print<W> {
         if let EventKind::Counter(value) = event.kind {
             let _ = write!(self.line, " {value:?}");
         }
+        if let EventKind::Arrow(_, id) = event.kind {
+            let _ = write!(self.line, " {id}");
+        }
         if let EventKind::Complete(length) = event.kind {
             let _ = write!(self.line, " +{length}");
         }
@@ -280,7 +287,7 @@ impl<W: Write> Visit for Print<W> {
             let _ = write!(self.line, " name {iid}, not defined");
         }
         if let Some(category) = event.category {
-            let _ = write!(self.line, " [{}]", text(category));
+            let _ = write!(self.line, " [{}]", one_line(text(category)));
         }
         if let Some(payload) = event.more {
             let mut arguments = Arguments { line: &mut self.line, has_any: false };
@@ -288,9 +295,9 @@ impl<W: Write> Visit for Print<W> {
             if arguments.has_any {
                 self.line.push('}');
             }
-            for FlowPart { id, is_end } in Fields::of(payload).filter_map(FlowPart::of) {
-                let what = if is_end { "ends flow" } else { "flow" };
-                let _ = write!(self.line, " {what} {id}");
+            for part in Fields::of(payload).filter_map(FlowPart::of) {
+                let what = if part.is_end() { "ends flow" } else { "flow" };
+                let _ = write!(self.line, " {what} {}", part.id);
             }
         }
         self.end();
@@ -331,7 +338,7 @@ impl Take for Arguments<'_> {
     fn value(&mut self, key: &str, value: Value) {
         self.line.push_str(if self.has_any { ", " } else { " {" });
         self.has_any = true;
-        let _ = write!(self.line, "{key}=");
+        let _ = write!(self.line, "{}=", one_line(key));
         let _ = match value {
             Value::Null => write!(self.line, "null"),
             Value::Bool(value) => write!(self.line, "{value}"),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// It cannot be opened or read.
-    #[error("cannot read `{}`: {error}", path.display())]
+    #[error("cannot read `{}`", path.display())]
     Read {
         /// The file.
         path: PathBuf,
@@ -27,7 +27,7 @@ pub enum Error {
         hint: Option<&'static str>,
     },
     /// A copy cannot be written.
-    #[error("cannot write `{}`: {error}", path.display())]
+    #[error("cannot write `{}`", path.display())]
     Write {
         /// The file.
         path: PathBuf,

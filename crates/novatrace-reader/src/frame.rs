@@ -14,7 +14,7 @@ use crate::wire::{Fields, varint};
 const CHUNK: usize = 64 << 10;
 /// A longer packet is taken for damage. Perfetto's own limit is below 512 KiB.
 pub(crate) const MAX_PACKET: usize = 64 << 20;
-const PACKET_TAG: u8 = 0x0A;
+pub(crate) const PACKET_TAG: u8 = 0x0A;
 /// `TracePacket.compressed_packets` and `.zstd_compressed_packets`, as fields begin.
 const BUNDLE_TAGS: [[u8; 2]; 2] = [long_tag(COMPRESSED_PACKETS), long_tag(ZSTD_COMPRESSED_PACKETS)];
 
@@ -111,6 +111,21 @@ impl Framer {
         }
     }
 
+    /// Where the packets end that follow one another from there on, are short and no bundles, as nearly all are.
+    #[inline]
+    fn after_short_ones(&self, mut at: usize) -> usize {
+        while let Some(&[PACKET_TAG, len @ 2..0x80, one, other]) =
+            self.buffer[at..].first_chunk::<4>()
+        {
+            let end = at + 2 + usize::from(len);
+            if at >= CHUNK || end > self.buffer.len() || BUNDLE_TAGS.contains(&[one, other]) {
+                break;
+            }
+            at = end;
+        }
+        at
+    }
+
     /// Has `len` bytes in the buffer, unless the stream ends before.
     fn fill(&mut self, len: usize) -> io::Result<()> {
         if self.end.is_none() && self.buffer.len() < len {
@@ -129,6 +144,7 @@ impl Framer {
         self.is_lost = false;
         let mut at = 0;
         loop {
+            at = self.after_short_ones(at);
             match self.next_at(at) {
                 Next::Packet { end, content } => {
                     let is_bundle = self.buffer[content..end]

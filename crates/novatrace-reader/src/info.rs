@@ -7,16 +7,18 @@ use foldhash::{HashMap, HashMapExt};
 use crate::Error;
 use crate::bundle::Codec;
 use crate::clock::Clock;
+use crate::event::{Event, EventKind, Lean};
 use crate::frame::Damage;
 use crate::input::{Packing, Source};
 use crate::model::unit;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
+use crate::shares::{self, Join};
 use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
 use crate::tracks_in_order::{InOrder, TracksInOrder};
-use crate::walk::{Event, EventKind, Lean, Place, State, Visit, payload_name, walk};
+use crate::walk::{Place, State, Visit, payload_name};
 
 /// What a trace is.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -148,10 +150,10 @@ impl Info {
     pub(crate) fn with_threads(
         source: &Source,
         threads: usize,
-        progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64),
     ) -> Result<Self, Error> {
-        let mut counting = Counting::new();
-        let (state, packing) = walk(source, threads, &mut counting, progress)?;
+        let (state, mut counting, packing) =
+            shares::walk(source, threads, Counting::new, &mut progress)?;
         counting.tracks.settle(source, threads)?;
         Ok(counting.finish(source.path().to_owned(), source.file_len()?, packing, &state))
     }
@@ -161,7 +163,7 @@ impl Info {
 const EVENTS: [&str; 6] =
     ["event of no type", "slice begin", "slice end", "instant", "counter", "state"];
 
-struct Counting {
+pub(crate) struct Counting {
     tracks: TracksInOrder<Sums>,
     events: [(u64, u64); EVENTS.len()],
     others: HashMap<Payload, (u64, u64)>,
@@ -174,7 +176,7 @@ struct Counting {
 }
 
 impl Counting {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tracks: TracksInOrder::new(),
             events: [(0, 0); EVENTS.len()],
@@ -233,6 +235,29 @@ impl Visit for Counting {
     }
 }
 
+impl Join for Counting {
+    fn join(&mut self, other: Self, texts: &[TextId]) -> bool {
+        let add = |ours: &mut (u64, u64), other: (u64, u64)| {
+            (ours.0, ours.1) = (ours.0 + other.0, ours.1 + other.1);
+        };
+        for (ours, other) in self.events.iter_mut().zip(other.events) {
+            add(ours, other);
+        }
+        for (kind, other) in other.others {
+            add(self.others.entry(kind).or_default(), other);
+        }
+        add(&mut self.interned, other.interned);
+        self.losses += other.losses;
+        self.range = match (self.range, other.range) {
+            (Some((from, to)), Some((other_from, other_to))) => {
+                Some((from.min(other_from), to.max(other_to)))
+            }
+            (ours, other) => ours.or(other),
+        };
+        self.tracks.join(other.tracks, texts)
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct NameSums {
     count: u64,
@@ -249,6 +274,8 @@ struct Sums {
     slices: u64,
     instants: u64,
     busy: i64,
+    /// Slices begin or end on it.
+    is_nested: bool,
     /// Of a counter.
     samples: u64,
     values: Option<(f64, f64, f64)>,
@@ -274,6 +301,7 @@ impl InOrder for Sums {
         let Self { stack, names, .. } = self;
         match event.kind {
             EventKind::Begin => {
+                self.is_nested = true;
                 self.slices += 1;
                 let open = Open {
                     start: event.ts,
@@ -287,6 +315,7 @@ impl InOrder for Sums {
                 });
             }
             EventKind::End => {
+                self.is_nested = true;
                 let mut length = None;
                 let mut close = |open: &Open<i64>, end: i64, _: bool| {
                     length = Some(Self::close(names, open, end));
@@ -300,6 +329,7 @@ impl InOrder for Sums {
             }
             EventKind::Instant => self.instants += 1,
             EventKind::Complete(length) => {
+                self.is_nested = true;
                 self.slices += 1;
                 let sums = names.entry(event.name).or_default();
                 sums.count += 1;
@@ -312,8 +342,44 @@ impl InOrder for Sums {
                 let (min, max, _) = self.values.unwrap_or((value, value, value));
                 self.values = Some((min.min(value), max.max(value), value));
             }
-            EventKind::State => {}
+            EventKind::State | EventKind::Arrow(..) => {}
         }
+    }
+
+    fn renumber(&mut self, texts: &[TextId]) -> bool {
+        self.stack.renumber(texts);
+        self.names = std::mem::take(&mut self.names)
+            .into_iter()
+            .map(|(mut name, sums)| {
+                if let Some(name) = &mut name {
+                    name.renumber(texts);
+                }
+                (name, sums)
+            })
+            .collect();
+        true
+    }
+
+    fn join(&mut self, other: Self, is_later: bool) -> bool {
+        self.instants += other.instants;
+        self.samples += other.samples;
+        self.values = match (self.values, other.values) {
+            (Some((min, max, last)), Some((other_min, other_max, other_last))) => Some((
+                min.min(other_min),
+                max.max(other_max),
+                if is_later { other_last } else { last },
+            )),
+            (ours, other) => ours.or(other),
+        };
+        // How those of both nest, their order would tell.
+        if self.is_nested && other.is_nested {
+            return false;
+        }
+        if other.is_nested {
+            (self.is_nested, self.slices, self.busy) = (true, other.slices, other.busy);
+            (self.stack, self.names) = (other.stack, other.names);
+        }
+        true
     }
 }
 

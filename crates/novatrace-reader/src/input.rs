@@ -5,13 +5,16 @@
 //! saves nothing, and a file that is cut while it is read is then a signal that ends the program.
 
 use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use flate2::bufread::MultiGzDecoder;
 
 use crate::error::Error;
+
+/// So many bytes tell what a file is: a tar archive's mark is at 257.
+const START: u64 = 512;
 
 /// A trace that can be read from its beginning, as often as need be.
 #[derive(Debug, Clone)]
@@ -50,16 +53,29 @@ impl Source {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let fail = |error| Error::Read { path: path.to_owned(), error };
         if path.as_os_str() == "-" {
-            let kind = spool(&mut io::stdin().lock()).map_err(fail)?;
-            return Ok(Self { path: "standard input".into(), kind });
+            return Self::spool(Path::new("standard input"), &mut io::stdin().lock());
         }
         let mut file = File::open(path).map_err(fail)?;
         let about = file.metadata().map_err(fail)?;
         if about.is_dir() {
             return Err(fail(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder")));
         }
-        let kind = if about.is_file() { Kind::Path } else { spool(&mut file).map_err(fail)? };
-        Ok(Self { path: path.to_owned(), kind })
+        if !about.is_file() {
+            return Self::spool(path, &mut file);
+        }
+        Ok(Self { path: path.to_owned(), kind: Kind::Path })
+    }
+
+    /// What comes through a pipe, in a file without a name. What does not begin like a trace is not copied: it may have no end.
+    fn spool(path: &Path, from: &mut impl Read) -> Result<Self, Error> {
+        let fail = |error| Error::Read { path: path.to_owned(), error };
+        let mut start = Vec::new();
+        from.by_ref().take(START).read_to_end(&mut start).map_err(fail)?;
+        let mut file = tempfile::tempfile().map_err(fail)?;
+        let this = Self { path: path.to_owned(), kind: Kind::Bytes([].into()) };
+        this.packing(&start)?;
+        file.write_all(&start).and_then(|()| io::copy(from, &mut file)).map_err(fail)?;
+        Ok(Self { kind: Kind::Spooled(Arc::new(file)), ..this })
     }
 
     /// Bytes in memory, which messages call `name`.
@@ -100,7 +116,7 @@ impl Source {
             Kind::Bytes(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
         };
         let mut start = Vec::new();
-        let head = raw.by_ref().take(64).read_to_end(&mut start);
+        let head = raw.by_ref().take(START).read_to_end(&mut start);
         head.and_then(|_| raw.seek(SeekFrom::Start(0))).map_err(|error| self.fail(error))?;
         let packing = self.packing(&start)?;
         let read: Box<dyn Read + Send> = match packing {
@@ -168,12 +184,6 @@ impl Seek for At {
         self.at = file.seek(to)?;
         Ok(self.at)
     }
-}
-
-fn spool(from: &mut impl Read) -> io::Result<Kind> {
-    let mut file = tempfile::tempfile()?;
-    io::copy(from, &mut file)?;
-    Ok(Kind::Spooled(Arc::new(file)))
 }
 
 /// A trace's packets as they would be in a plain file.

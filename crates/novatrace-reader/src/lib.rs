@@ -28,8 +28,8 @@
 //! # What is not read
 //!
 //! Only track events, descriptors, clocks and the trace's attributes are understood. Packets of other data sources (ftrace,
-//! heap profiles, ...) are walked and counted. Of legacy events, the phases B, E, X, I and R are read, not the
-//! asynchronous ones. Where slices overlap on tracks that the viewer merges by name, it chooses lanes; here each
+//! heap profiles, ...) are walked and counted. Of legacy events, all phases are read that make slices, instants or arrows,
+//! but not overrides of pid and tid. Callstacks of events are not read. Where slices overlap on tracks that the viewer merges by name, it chooses lanes; here each
 //! track has its own.
 #![expect(
     clippy::cast_possible_truncation,
@@ -43,21 +43,27 @@ mod check;
 mod clock;
 mod dump;
 mod error;
+mod event;
 mod frame;
 mod info;
 mod input;
+mod legacy;
 mod model;
 mod names;
+mod nesting;
 mod packet;
 mod pipeline;
 mod recover;
 mod rules;
 mod sequence;
+mod shares;
 mod text;
 mod timeline;
+mod times;
 mod track;
 mod tracks_in_order;
 mod walk;
+mod window;
 mod wire;
 
 pub use args::Value;
@@ -66,7 +72,8 @@ pub use dump::{Dump, DumpKind};
 pub use error::Error;
 pub use info::{Bundles, CounterFacts, Info, KindFacts, NameFacts, TrackFacts};
 pub use input::{Packing, Source};
-pub use model::{Args, Counter, Flow, Process, Slice, Trace, TrackInfo};
+pub use model::{Args, Counter, Flow, Process, Slice, Spell, Trace, TrackInfo};
 pub use recover::{Recovered, recover};
 pub use rules::{Rule, Severity};
+pub use text::one_line;
 pub use track::TrackKind;

@@ -5,12 +5,13 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::Error;
 use crate::args::{self, Take, Value};
+use crate::event::{Arrow, Event, EventKind, FlowDoes, FlowPart};
 use crate::input::{Packing, Source};
 use crate::pipeline;
 use crate::text::TextId;
 use crate::timeline::{Open, Stack};
 use crate::track::{TrackId, TrackKind};
-use crate::walk::{Event, EventKind, FlowPart, State, Visit, walk};
+use crate::walk::{State, Visit, walk};
 use crate::wire::Fields;
 
 /// Arguments by name: a debug annotation under its own, `m`, and below it `m.key` or `m[0]`; a source location
@@ -34,6 +35,8 @@ pub struct Trace {
     pub slices: Vec<Slice>,
     /// In order of time within each track.
     pub counters: Vec<Counter>,
+    /// In order of time within each track.
+    pub states: Vec<Spell>,
     /// In order of the events they lead to.
     pub flows: Vec<Flow>,
 }
@@ -94,6 +97,19 @@ pub struct Counter {
     pub ts: i64,
     /// Value.
     pub value: f64,
+}
+
+/// A time during which a track of states has one value.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Spell {
+    /// Index in [`Trace::tracks`].
+    pub track: usize,
+    /// Nanoseconds of trace time.
+    pub ts: i64,
+    /// Length in nanoseconds, up to the next value; -1 of the last one.
+    pub dur: i64,
+    /// The value: the name of the events that say so, one after the other. An event without a name ends the last value.
+    pub value: String,
 }
 
 /// An arrow.
@@ -223,11 +239,20 @@ impl Collect {
         self.events.retain(|event| !strays[event.track as usize]);
         // In order of time, those at one time as they came.
         self.events.sort_by_key(|event| event.ts);
-        let mut build = Build { trace, state, stacks: HashMap::new(), flows: HashMap::new() };
+        let mut build = Build {
+            trace,
+            state,
+            stacks: HashMap::new(),
+            flows: HashMap::new(),
+            arrows: HashMap::new(),
+            waiting: HashMap::new(),
+            spells: HashMap::new(),
+        };
         for event in self.events {
             build.event(event);
         }
         build.trace.counters.sort_by_key(|counter| counter.track);
+        build.trace.states.sort_by_key(|spell| spell.track);
         build.trace
     }
 }
@@ -247,6 +272,12 @@ struct Build<'s> {
     stacks: HashMap<TrackId, Stack<usize>>,
     /// The last slice of each flow.
     flows: HashMap<u64, usize>,
+    /// The flows of legacy events, by id, category and name.
+    arrows: HashMap<(u64, Option<TextId>, Option<TextId>), u64>,
+    /// Flows that end at the next slice of a track.
+    waiting: HashMap<TrackId, Vec<u64>>,
+    /// The last value of each track of states.
+    spells: HashMap<TrackId, usize>,
 }
 
 impl Build<'_> {
@@ -262,7 +293,8 @@ impl Build<'_> {
             EventKind::Counter(value) => {
                 return self.trace.counters.push(Counter { track, ts: kept.ts, value });
             }
-            EventKind::State => return,
+            EventKind::State => return self.spell(&kept),
+            EventKind::Arrow(arrow, id) => return self.arrow(&kept, arrow, id),
             EventKind::End => {
                 let mut ended = None;
                 let mut close = |open: &Open<usize>, end: i64, is_cut: bool| {
@@ -315,19 +347,71 @@ impl Build<'_> {
             parent,
             args: kept.args,
         });
+        for id in self.waiting.remove(&kept.track).unwrap_or_default() {
+            self.flow(id, FlowDoes::End, number);
+        }
         self.bind(number, &kept.flows);
+    }
+
+    /// A state lasts until another one: again the same is not another.
+    fn spell(&mut self, kept: &Kept) {
+        let track = kept.track as usize;
+        // Those on other tracks are dropped.
+        if self.trace.tracks[track].kind != TrackKind::State {
+            return;
+        }
+        let value = kept.name.map(|name| self.state.texts.get(name));
+        let states = &mut self.trace.states;
+        if let Some(last) = self.spells.get(&kept.track).map(|at| &mut states[*at]) {
+            if value == Some(&last.value) {
+                return;
+            }
+            last.dur = kept.ts - last.ts;
+        }
+        self.spells.remove(&kept.track);
+        if let Some(value) = value {
+            self.spells.insert(kept.track, states.len());
+            states.push(Spell { track, ts: kept.ts, dur: -1, value: value.to_owned() });
+        }
+    }
+
+    /// A legacy flow event: it is about the innermost slice that is open.
+    fn arrow(&mut self, kept: &Kept, arrow: Arrow, id: u64) {
+        let next = self.arrows.len() as u64;
+        let flow = *self.arrows.entry((id, kept.category, kept.name)).or_insert(next);
+        if arrow == Arrow::EndAtNext {
+            return self.waiting.entry(kept.track).or_default().push(flow);
+        }
+        let does = match arrow {
+            Arrow::Begin => FlowDoes::Begin,
+            Arrow::Step => FlowDoes::Step,
+            Arrow::End | Arrow::EndAtNext => FlowDoes::End,
+        };
+        let open = self.stacks.get(&kept.track).and_then(|stack| stack.open.last());
+        if let Some(slice) = open.map(|open| open.tag) {
+            self.flow(flow, does, slice);
+        }
     }
 
     fn bind(&mut self, slice: usize, flows: &[FlowPart]) {
         for part in flows {
-            let before = if part.is_end {
-                self.flows.remove(&part.id)
-            } else {
-                self.flows.insert(part.id, slice)
-            };
-            if let Some(from) = before {
-                self.trace.flows.push(Flow { from, to: slice, id: part.id });
+            self.flow(part.id, part.does, slice);
+        }
+    }
+
+    fn flow(&mut self, id: u64, does: FlowDoes, slice: usize) {
+        let before = match does {
+            FlowDoes::Terminate => self.flows.remove(&id),
+            FlowDoes::BeginOrStep => self.flows.insert(id, slice),
+            FlowDoes::Begin => {
+                self.flows.entry(id).or_insert(slice);
+                None
             }
+            FlowDoes::Step => self.flows.get_mut(&id).map(|last| std::mem::replace(last, slice)),
+            FlowDoes::End => self.flows.get(&id).copied(),
+        };
+        if let Some(from) = before {
+            self.trace.flows.push(Flow { from, to: slice, id });
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The outside of a packet: what it is, when, on which sequence; of a track event, what nearly all have. Belongs here: one
 //! packet by itself, as several threads take them apart. Does not: anything that depends on the packets before.
 
-use std::sync::Arc;
-
 use novatrace_core::schema::{trace_packet as packet, track_event as event};
 
+use crate::frame::PACKET_TAG;
 use crate::wire::{Fields, Wire, varint};
 
 /// `TracePacket.data`, as far as it matters here.
@@ -75,6 +74,8 @@ pub(crate) mod has {
     pub(crate) const DOUBLE: u32 = 1 << 15;
     /// The event has what is not in [`Parsed`](super::Parsed): arguments, flows, names spelled out.
     pub(crate) const MORE: u32 = 1 << 16;
+    /// There is more among it than debug annotations.
+    pub(crate) const BEYOND: u32 = 1 << 18;
     /// Extensions are among it.
     pub(crate) const EXTENSION: u32 = 1 << 17;
 }
@@ -125,185 +126,37 @@ pub(crate) struct Parsed {
     pub(crate) value: u64,
 }
 
-/// Packets that lie in one buffer.
+/// Whole packets that follow one another.
 #[derive(Debug)]
 pub(crate) struct Packets {
-    pub(crate) bytes: Arc<Vec<u8>>,
-    pub(crate) packed: Packed,
-    /// Where the buffer begins in the stream; of a bundle, where that one begins.
+    pub(crate) bytes: Vec<u8>,
+    /// Where they begin in the stream; of those in a bundle, where that one begins.
     pub(crate) offset: u64,
     pub(crate) is_bundle: bool,
 }
 
-/// [`Parsed`] packets in as few words as can be. They go from one core to another, and that takes longer than to take
-/// them apart.
-///
-/// A word of what there is; where the packet is; its sequence, time, name and category; and what it has beside
-/// these. Packets other than plain events have all of `Parsed`.
-#[derive(Debug, Default)]
-pub(crate) struct Packed {
-    words: Vec<u32>,
-    packets: usize,
-}
-
-/// In the first word: it is a track event; its type; all of `Parsed` follows.
-const IS_EVENT: u32 = 1 << 18;
-const TYPE_SHIFT: u32 = 19;
-const IS_WHOLE: u32 = 1 << 31;
-/// What the short form has.
-const SHORT: u32 = has::TIMESTAMP
-    | has::SEQUENCE
-    | has::NEEDS_STATE
-    | has::TYPE
-    | has::NAME
-    | has::CATEGORY
-    | has::TRACK
-    | has::INT
-    | has::DOUBLE
-    | has::MORE;
-
-#[inline(always)]
-fn halves(word: u64) -> [u32; 2] {
-    [word as u32, (word >> 32) as u32]
-}
-
-#[inline(always)]
-fn whole([low, high]: [u32; 2]) -> u64 {
-    u64::from(low) | u64::from(high) << 32
-}
-
-impl Packed {
-    fn with_capacity(packets: usize) -> Self {
-        Self { words: Vec::with_capacity(10 * packets), packets: 0 }
-    }
-
-    #[inline(always)]
-    fn push(&mut self, parsed: &Parsed) {
-        self.packets += 1;
-        let is_event = parsed.kind == Payload::TrackEvent;
-        let is_short = parsed.has & !SHORT == 0
-            && (is_event || parsed.kind == Payload::None)
-            && parsed.event_type < 8
-            && (parsed.name | parsed.category) >> 32 == 0;
-        if !is_short {
-            return self.push_whole(parsed);
-        }
-        let first = parsed.has
-            | (IS_EVENT * u32::from(is_event))
-            | u32::from(parsed.event_type) << TYPE_SHIFT;
-        let [low, high] = halves(parsed.timestamp);
-        let (name, category) = (parsed.name as u32, parsed.category as u32);
-        self.words.extend([
-            first,
-            parsed.start,
-            parsed.len,
-            parsed.sequence,
-            low,
-            high,
-            name,
-            category,
-        ]);
-        if parsed.has & (has::TRACK | has::INT | has::DOUBLE | has::MORE) != 0 {
-            let [track, value] = [halves(parsed.track), halves(parsed.value)];
-            self.words.extend([
-                track[0],
-                track[1],
-                value[0],
-                value[1],
-                parsed.payload.0,
-                parsed.payload.1,
-            ]);
-        }
-    }
-
-    #[inline(never)]
-    fn push_whole(&mut self, parsed: &Parsed) {
-        let two = |(one, other): (u32, u32)| [one, other];
-        let narrow = [
-            parsed.has | IS_WHOLE,
-            parsed.start,
-            parsed.len,
-            parsed.kind.number(),
-            parsed.sequence,
-            parsed.clock,
-            parsed.dropped,
-            u32::from(parsed.event_type),
-        ];
-        let wide = [parsed.timestamp, parsed.track, parsed.name, parsed.category, parsed.value];
-        self.words.extend(narrow);
-        self.words.extend(
-            [two(parsed.payload), two(parsed.interned), two(parsed.defaults)].as_flattened(),
-        );
-        self.words.extend(wide.map(halves).as_flattened());
-    }
-
-    /// Takes the next packet out of `words`.
-    #[inline(always)]
-    fn take(words: &mut &[u32], parsed: &mut Parsed) -> Option<()> {
-        let (&[first, start, len, sequence, low, high, name, category], rest) =
-            words.split_first_chunk()?;
-        if first & IS_WHOLE != 0 {
-            return Self::take_whole(words, parsed);
-        }
-        *words = rest;
-        *parsed = Parsed {
-            start,
-            len,
-            has: first & (IS_EVENT - 1),
-            kind: if first & IS_EVENT != 0 { Payload::TrackEvent } else { Payload::None },
-            sequence,
-            timestamp: whole([low, high]),
-            event_type: (first >> TYPE_SHIFT & 7) as u8,
-            name: u64::from(name),
-            category: u64::from(category),
-            ..Parsed::NOTHING
-        };
-        if first & (has::TRACK | has::INT | has::DOUBLE | has::MORE) != 0 {
-            let (&[track, track_high, value, value_high, at, len], rest) =
-                words.split_first_chunk()?;
-            *words = rest;
-            (parsed.track, parsed.value) = (whole([track, track_high]), whole([value, value_high]));
-            parsed.payload = (at, len);
-        }
-        Some(())
-    }
-
-    #[inline(never)]
-    fn take_whole(words: &mut &[u32], parsed: &mut Parsed) -> Option<()> {
-        let (&[first, start, len, kind, sequence, clock, dropped, event_type], rest) =
-            words.split_first_chunk()?;
-        let (places, rest) = rest.split_first_chunk::<6>()?;
-        let (wide, rest) = rest.split_first_chunk::<10>()?;
-        *words = rest;
-        let wide = |at: usize| whole([wide[2 * at], wide[2 * at + 1]]);
-        *parsed = Parsed {
-            start,
-            len,
-            payload: (places[0], places[1]),
-            interned: (places[2], places[3]),
-            defaults: (places[4], places[5]),
-            has: first & !IS_WHOLE,
-            kind: Payload::of(kind).unwrap_or(Payload::None),
-            sequence,
-            clock,
-            timestamp: wide(0),
-            dropped,
-            event_type: event_type as u8,
-            track: wide(1),
-            name: wide(2),
-            category: wide(3),
-            value: wide(4),
-        };
-        Some(())
-    }
-
-    /// Hands each packet to `with`, in order.
+impl Packets {
+    /// Takes each packet apart and hands it to `with`, in order. What is no packet ends them.
     #[inline(always)]
     pub(crate) fn each(&self, mut with: impl FnMut(&Parsed)) {
-        let mut words = &self.words[..];
-        let mut parsed = Parsed::NOTHING;
-        while Self::take(&mut words, &mut parsed).is_some() {
+        let bytes = &self.bytes[..];
+        let (mut at, mut parsed) = (0, Parsed::NOTHING);
+        while at < bytes.len() {
+            let (start, end) = match bytes[at..] {
+                // Nearly all.
+                [PACKET_TAG, len @ 0..0x80, ..] if usize::from(len) + 2 <= bytes.len() - at => {
+                    (at + 2, at + 2 + usize::from(len))
+                }
+                _ => {
+                    let mut fields = Fields::of(&bytes[at..]);
+                    let Some((1, Wire::Bytes(content))) = fields.next() else { break };
+                    let end = at + fields.position();
+                    (end - content.len(), end)
+                }
+            };
+            parsed.fill(bytes, start, end);
             with(&parsed);
+            at = end;
         }
     }
 }
@@ -313,6 +166,11 @@ pub(crate) use novatrace_core::schema::trace_packet::{
 };
 /// A field number that the encoder has no use for.
 const FIRST_EXTENSION: u32 = 1_000;
+
+/// Bytes as a word.
+const fn word(bytes: [u8; 8]) -> u64 {
+    u64::from_le_bytes(bytes)
+}
 
 fn range(bytes: &[u8], inner: &[u8]) -> (u32, u32) {
     let start = inner.as_ptr().addr() - bytes.as_ptr().addr();
@@ -345,15 +203,13 @@ impl Parsed {
         value: 0,
     };
 
-    /// Takes the packet `content` apart, which is a part of `bytes`.
+    /// Takes the packet apart whose content is there in `bytes`.
     #[inline(always)]
-    fn fill(&mut self, bytes: &[u8], content: &[u8]) {
-        let (start, len) = range(bytes, content);
-        *self = Self { start, len, ..Self::NOTHING };
+    fn fill(&mut self, bytes: &[u8], start: usize, end: usize) {
+        *self = Self { start: start as u32, len: (end - start) as u32, ..Self::NOTHING };
         let this = self;
         // In a register: bits that are set in memory, byte by byte, are slow to read as a word.
-        let mut seen = 0;
-        let (mut at, end) = (start as usize, (start + len) as usize);
+        let (mut at, mut seen) = this.usual(bytes, start, end).unwrap_or((start, 0));
         // What nearly all packets have, by their tags; the rest field by field.
         while at < end {
             let next = match bytes[at] {
@@ -397,6 +253,60 @@ impl Parsed {
             }
         }
         this.has |= seen;
+    }
+
+    /// Takes the begin of a packet apart that is as most are: a time, and an event with its type, name and category, or its type
+    /// alone. All of that is looked at as a word: byte by byte, each tag would wait for the one before. Returns what
+    /// comes next, and what there was; `None` if it is otherwise.
+    #[inline(always)]
+    fn usual(&mut self, bytes: &[u8], start: usize, end: usize) -> Option<(usize, u32)> {
+        /// The tags of an event, its type and its name, or of its end and the sequence: every other byte of a word.
+        const TAGS: u64 = word([tag::TRACK_EVENT, 0, tag::TYPE, 0, tag::NAME_IID, 0, 0, 0]);
+        const OF_TAGS: u64 = word([0xFF, 0, 0xFF, 0, 0xFF, 0, 0, 0]);
+        const CATEGORY: u64 = word([0, 0, 0, 0, 0, 0, tag::CATEGORY_IID, 0]);
+        const OF_CATEGORY: u64 = word([0, 0, 0, 0, 0, 0, 0xFF, 0x80]);
+        /// Numbers of one byte.
+        const SHORT: u64 = word([0, 0x80, 0, 0x80, 0, 0x80, 0, 0]);
+        if bytes.get(start) != Some(&tag::TIMESTAMP) {
+            return None;
+        }
+        let (timestamp, at) = varint(bytes, start + 1)?;
+        let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk()?);
+        let [_, len, _, event_type, _, number, _, category] = word.to_le_bytes();
+        if word & (OF_TAGS | SHORT) != TAGS {
+            return None;
+        }
+        let from = at + 2;
+        let to = from + usize::from(len);
+        if len == 2 && at + 6 <= end {
+            // The next number is the sequence's.
+            const { assert!(tag::NAME_IID == tag::SEQUENCE) };
+            self.put_usual(timestamp, event_type, (from, to));
+            self.sequence = u32::from(number);
+            return Some((at + 6, has::TIMESTAMP | has::TYPE | has::SEQUENCE));
+        }
+        if len < 6 || to > end || word & OF_CATEGORY != CATEGORY {
+            return None;
+        }
+        self.put_usual(timestamp, event_type, (from, to));
+        (self.name, self.category) = (u64::from(number), u64::from(category));
+        let mut seen = has::TIMESTAMP | has::TYPE | has::NAME | has::CATEGORY;
+        if len > 6 {
+            seen = self.fields_of_event(bytes, from + 6, to, seen);
+        }
+        match bytes.get(to..) {
+            Some(&[tag::SEQUENCE, id @ 0..0x80, ..]) if to + 2 <= end => {
+                self.sequence = u32::from(id);
+                Some((to + 2, seen | has::SEQUENCE))
+            }
+            _ => Some((to, seen)),
+        }
+    }
+
+    #[inline(always)]
+    fn put_usual(&mut self, timestamp: u64, event_type: u8, (from, to): (usize, usize)) {
+        (self.timestamp, self.event_type) = (timestamp, event_type);
+        (self.kind, self.payload) = (Payload::TrackEvent, (from as u32, (to - from) as u32));
     }
 
     #[inline(never)]
@@ -450,17 +360,22 @@ impl Parsed {
         (self.kind, self.payload) = (kind, payload);
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn event(&mut self, bytes: &[u8], start: usize, end: usize, mut seen: u32) -> u32 {
         if self.kind == Payload::TrackEvent {
             // The last one counts.
             let event_bits =
                 has::TYPE | has::TRACK | has::NAME | has::CATEGORY | has::INT | has::DOUBLE;
-            let of_event = event_bits | has::MORE | has::EXTENSION;
+            let of_event = event_bits | has::MORE | has::BEYOND | has::EXTENSION;
             (seen, self.has) = (seen & !of_event, self.has & !of_event);
             self.event_type = 0;
         }
         self.put_payload(Payload::TrackEvent, (start as u32, (end - start) as u32));
+        self.fields_of_event(bytes, start, end, seen)
+    }
+
+    #[inline(always)]
+    fn fields_of_event(&mut self, bytes: &[u8], start: usize, end: usize, mut seen: u32) -> u32 {
         let mut at = start;
         while at < end {
             let next = match bytes[at] {
@@ -531,7 +446,7 @@ impl Parsed {
                 self.has |= has::NAME;
             }
             (number, _) => {
-                self.has |= has::MORE;
+                self.has |= has::MORE | has::BEYOND;
                 if number >= FIRST_EXTENSION {
                     self.has |= has::EXTENSION;
                 }
@@ -546,33 +461,6 @@ impl Parsed {
     }
 }
 
-/// How many packets a part of a chunk has at most.
-const PART: usize = 1 << 10;
-
-/// Takes packets apart, which follow one another in `bytes`, and hands them on in parts, until `hand_on` says that
-/// no more are wanted: returns whether they are. What is no packet ends them.
-pub(crate) fn parse(
-    bytes: &Arc<Vec<u8>>,
-    offset: u64,
-    is_bundle: bool,
-    hand_on: &mut dyn FnMut(Packets) -> bool,
-) -> bool {
-    let mut packed = Packed::with_capacity(PART.min(bytes.len() / 8 + 1));
-    let mut parsed = Parsed::NOTHING;
-    for field in Fields::of(bytes) {
-        let (1, Wire::Bytes(content)) = field else { break };
-        parsed.fill(bytes, content);
-        packed.push(&parsed);
-        if packed.packets == PART {
-            let packed = std::mem::replace(&mut packed, Packed::with_capacity(PART));
-            if !hand_on(Packets { bytes: Arc::clone(bytes), packed, offset, is_bundle }) {
-                return false;
-            }
-        }
-    }
-    packed.packets == 0 || hand_on(Packets { bytes: Arc::clone(bytes), packed, offset, is_bundle })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -582,55 +470,10 @@ mod tests {
         // A begin with a name, then an event that says only its track.
         let content = [0x5A, 4, 0x48, 1, 0x50, 7, 0x5A, 2, 0x58, 9];
         let mut parsed = Parsed::NOTHING;
-        parsed.fill(&content, &content);
+        parsed.fill(&content, 0, content.len());
         assert!(
             parsed.has(has::TWO_PAYLOADS | has::TRACK) && parsed.has & (has::TYPE | has::NAME) == 0
         );
         assert_eq!((parsed.event_type, parsed.track), (0, 9));
-    }
-
-    #[test]
-    fn packets_are_packed_without_loss() {
-        let plain = Parsed {
-            start: 7,
-            len: 9,
-            has: has::TIMESTAMP,
-            timestamp: u64::MAX - 5,
-            ..Parsed::NOTHING
-        };
-        let event = Parsed {
-            kind: Payload::TrackEvent,
-            event_type: 2,
-            sequence: 3,
-            name: 8,
-            category: 9,
-            ..plain
-        };
-        let more = Parsed {
-            has: has::MORE | has::TRACK,
-            track: u64::MAX,
-            value: 1 << 63,
-            payload: (8, 9),
-            ..event
-        };
-        let odd = Parsed {
-            name: 1 << 32,
-            event_type: 200,
-            clock: 6,
-            dropped: 1,
-            interned: (1, 2),
-            defaults: (3, 4),
-            ..more
-        };
-        let other = Parsed { kind: Payload::Other(69), has: has::CLEARED, ..odd };
-        let state = Parsed { has: has::CLEARED, ..plain };
-        let all = [plain, event, more, odd, other, state, plain];
-        let mut packed = Packed::default();
-        for parsed in &all {
-            packed.push(parsed);
-        }
-        let mut back = vec![];
-        packed.each(|parsed| back.push(*parsed));
-        assert_eq!(format!("{back:?}"), format!("{all:?}"));
     }
 }

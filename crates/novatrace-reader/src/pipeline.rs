@@ -1,17 +1,18 @@
-//! From a source to packets in order, on several threads: the packets of a chunk are taken apart by one of them, while the
-//! caller, who alone knows what came before, takes those of the chunks before.
+//! From a source to packets in order, on several threads: chunks are read, cut and unpacked by these, while the caller, who
+//! alone knows what came before, takes the packets of the chunks before. It takes them apart, too: to hand over what
+//! becomes of a packet takes longer than to make it.
 //!
 //! Threads take turns at cutting chunks, and the caller at taking from them, so that the order needs no sorting, and a
 //! thread that is ahead waits: what is in memory is a few chunks for each thread.
 
 use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::bundle::{self, Unpacked};
 use crate::frame::{Chunk, ChunkKind, Damage, Framer};
-use crate::packet::{self, Packets};
+use crate::packet::Packets;
 use crate::wire::{Fields, Wire};
 
 /// What the caller is given, in order of the file.
@@ -39,7 +40,7 @@ pub(crate) struct Bundle {
     pub(crate) rest: usize,
 }
 
-/// How many threads take packets apart besides the caller's; 0 for none.
+/// How many threads read and unpack besides the caller's; 0 for none.
 pub(crate) fn threads() -> usize {
     thread::available_parallelism().map_or(1, usize::from).saturating_sub(1).clamp(1, 7)
 }
@@ -147,25 +148,22 @@ impl Turns {
     }
 }
 
-/// The parts of a chunk. Returns whether more are wanted.
+/// The parts of a chunk, unpacked. Returns whether more are wanted.
 fn take_apart(chunk: Chunk, hand_on: &mut dyn FnMut(Part) -> bool) -> bool {
     let (offset, len) = (chunk.offset, chunk.bytes.len() as u64);
     match chunk.kind {
         ChunkKind::Damage(damage) => hand_on(Part::Damage { offset, len, damage }),
         ChunkKind::Packets => {
-            let bytes = Arc::new(chunk.bytes);
-            packet::parse(&bytes, offset, false, &mut |packets| hand_on(Part::Packets(packets)))
+            hand_on(Part::Packets(Packets { bytes: chunk.bytes, offset, is_bundle: false }))
         }
         ChunkKind::Bundle => {
             let content = Fields::of(&chunk.bytes).next().and_then(|(_, value)| value.bytes());
             let Some(mut unpacked) = content.and_then(bundle::unpack) else { return true };
-            let bytes = Arc::new(std::mem::take(&mut unpacked.bytes));
+            let bytes = std::mem::take(&mut unpacked.bytes);
             // Told before its packets, though only they show it.
             let rest = bytes.len() - whole_packets(&bytes);
             hand_on(Part::Bundle(Bundle { offset, len, unpacked, rest }))
-                && packet::parse(&bytes, offset, true, &mut |packets| {
-                    hand_on(Part::Packets(packets))
-                })
+                && hand_on(Part::Packets(Packets { bytes, offset, is_bundle: true }))
         }
     }
 }

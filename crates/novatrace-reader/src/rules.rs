@@ -123,6 +123,9 @@ rules! {
     BundleTooLarge "bundle-bomb" Error "a bundle that unpacks to more than 32 MiB",
         shows "what fits into memory; here, the first 32 MiB",
         mend "bundle less than 512 KiB of packets";
+    LateEvent "late-event" Warning "an event that is earlier than what two flushes had promised to be complete",
+        shows "it in trace processor v52, which sorts the file as a whole; where it sorts in windows, nothing",
+        mend "write flush markers (service_event) only if no earlier event comes after them";
     BundleZstd "bundle-zstd" Note "bundles by zstd",
         shows "everything since trace processor v58, nothing before",
         mend "use zlib for those who have an older viewer";
@@ -237,8 +240,14 @@ rules! {
         shows "nothing of the event",
         mend "set TrackEvent.type";
     Legacy "legacy-event" Note "a legacy event",
-        shows "it, on tracks of threads",
+        shows "it, if its phase is one of slices, instants or flows",
         mend "use begin, end and instant of today";
+    LegacyElsewhere "legacy-elsewhere" Error "a legacy event of a thread or process on a track of none",
+        shows "nothing of the event",
+        mend "use begin, end and instant of today";
+    LegacyWithoutId "legacy-without-id" Error "an asynchronous legacy event, or a legacy flow, without its id",
+        shows "nothing of the event",
+        mend "use a track for each asynchronous operation, and flow_ids";
     OrphanEnd "orphan-end" Error "an end without a begin",
         shows "nothing",
         mend "write a begin for each end, on the same track; a begin that came after its end in time is none";

@@ -7,6 +7,37 @@ use crate::packet::{Parsed, has};
 use crate::rules::Rule;
 use crate::text::{Interned, TextId};
 
+/// Places of sequences, by their numbers: nearly all writers have small ones.
+#[derive(Debug, Default)]
+pub(crate) struct SequenceIndex {
+    /// One more than the place; 0 for none.
+    small: Vec<u32>,
+    large: HashMap<u32, u32>,
+}
+
+impl SequenceIndex {
+    const SMALL: u32 = 1 << 12;
+
+    #[inline(always)]
+    pub(crate) fn get(&self, id: u32) -> Option<u32> {
+        match self.small.get(id as usize) {
+            Some(place) => place.checked_sub(1),
+            None => self.large.get(&id).copied(),
+        }
+    }
+
+    pub(crate) fn put(&mut self, id: u32, place: u32) {
+        if id >= Self::SMALL {
+            self.large.insert(id, place);
+            return;
+        }
+        if id as usize >= self.small.len() {
+            self.small.resize(id as usize + 1, 0);
+        }
+        self.small[id as usize] = place + 1;
+    }
+}
+
 /// `SourceLocation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Location {

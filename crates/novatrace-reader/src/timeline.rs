@@ -57,6 +57,15 @@ impl<T, F: FnMut(&Open<T>, i64, bool)> Closed<T> for F {
 }
 
 impl<T> Stack<T> {
+    /// Has other numbers for its texts.
+    pub(crate) fn renumber(&mut self, texts: &[TextId]) {
+        for open in &mut self.open {
+            for text in open.name.iter_mut().chain(&mut open.category) {
+                text.renumber(texts);
+            }
+        }
+    }
+
     /// Takes away what is over by `ts`. An instant is around those that come after it at the same time.
     #[inline(always)]
     fn settle(&mut self, ts: i64, is_instant: bool, closed: &mut impl Closed<T>) {

@@ -143,11 +143,25 @@ pub(crate) struct Track {
     pub(crate) is_described: bool,
 }
 
+/// A track that no descriptor makes, but what legacy events say of themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum LegacyTrack {
+    /// Of asynchronous events with an id; `scope` is their category, or of those of old their name.
+    Async {
+        scope: Option<TextId>,
+        id: u64,
+        pid: Option<i64>,
+    },
+    GlobalInstants,
+    ProcessInstants(i64),
+}
+
 /// All tracks, in the order in which they were first seen.
 #[derive(Debug)]
 pub(crate) struct Tracks {
     pub(crate) all: Vec<Track>,
     ids: HashMap<u64, TrackId>,
+    of_legacy: HashMap<LegacyTrack, TrackId>,
     /// Names of processes and threads: also of those that other descriptors than their own tell.
     pub(crate) process_names: HashMap<i64, TextId>,
     pub(crate) thread_names: HashMap<(i64, i64), TextId>,
@@ -172,6 +186,7 @@ impl Tracks {
         Self {
             all: Vec::new(),
             ids: HashMap::new(),
+            of_legacy: HashMap::new(),
             process_names: HashMap::new(),
             thread_names: HashMap::new(),
         }
@@ -181,6 +196,20 @@ impl Tracks {
         *self.ids.entry(uuid).or_insert_with(|| {
             let about = Descriptor { uuid, ..Descriptor::default() };
             self.all.push(Track { about, is_described: false });
+            (self.all.len() - 1) as TrackId
+        })
+    }
+
+    /// The track of legacy events, which is called after the first of them.
+    pub(crate) fn of_legacy(&mut self, which: LegacyTrack, name: Option<TextId>) -> TrackId {
+        *self.of_legacy.entry(which).or_insert_with(|| {
+            let (kind, name, pid) = match which {
+                LegacyTrack::Async { pid, .. } => (TrackKind::Plain, name, pid),
+                LegacyTrack::GlobalInstants => (TrackKind::Plain, None, None),
+                LegacyTrack::ProcessInstants(pid) => (TrackKind::Process, None, Some(pid)),
+            };
+            let about = Descriptor { name, kind, pid, ..Descriptor::default() };
+            self.all.push(Track { about, is_described: true });
             (self.all.len() - 1) as TrackId
         })
     }

@@ -6,9 +6,11 @@
 //! kept, as many tracks at a time as memory allows, and sorted.
 
 use crate::Error;
+use crate::event::{Event, Lean};
 use crate::input::Source;
+use crate::text::TextId;
 use crate::track::TrackId;
-use crate::walk::{Event, Lean, State, Visit, walk};
+use crate::walk::{State, Visit, walk};
 
 /// Events that are kept at once for sorting: 128 MB at most.
 const MAX_KEPT: u64 = 2 << 20;
@@ -16,14 +18,43 @@ const MAX_KEPT: u64 = 2 << 20;
 /// What is made of a track's events, in order of time.
 pub(crate) trait InOrder: Default {
     fn event(&mut self, event: &Lean);
+
+    /// Has other numbers for its texts. Returns whether nothing in it is lost by that.
+    fn renumber(&mut self, texts: &[TextId]) -> bool;
+
+    /// Takes in what was made of other events of the same track, the last of which is later than our last, or is not.
+    /// Returns whether that can be done.
+    fn join(&mut self, other: Self, is_later: bool) -> bool;
 }
 
 #[derive(Debug, Default)]
 struct OneTrack<T> {
     last_ts: i64,
+    last_packet: u64,
     events: u64,
     is_unordered: bool,
     made: T,
+}
+
+impl<T: InOrder> OneTrack<T> {
+    fn join(&mut self, mut other: Self, texts: &[TextId]) -> bool {
+        if !other.made.renumber(texts) {
+            return false;
+        }
+        if self.events == 0 {
+            *self = other;
+            return true;
+        }
+        self.events += other.events;
+        if self.is_unordered || other.is_unordered {
+            (self.is_unordered, self.made) = (true, T::default());
+            return true;
+        }
+        let last = (self.last_ts, self.last_packet);
+        let other_last = (other.last_ts, other.last_packet);
+        (self.last_ts, self.last_packet) = last.max(other_last);
+        self.made.join(other.made, other_last > last)
+    }
 }
 
 /// All tracks.
@@ -49,9 +80,22 @@ impl<T: InOrder> TracksInOrder<T> {
             (track.is_unordered, track.made) = (true, T::default());
         }
         if !track.is_unordered {
-            track.last_ts = event.ts;
+            (track.last_ts, track.last_packet) = (event.ts, event.place.packet);
             track.made.event(event);
         }
+    }
+
+    /// Takes in the tracks of another share, whose numbers are the same, and whose numbers of texts `texts` translates. Returns
+    /// whether that gives the same as one walk.
+    pub(crate) fn join(&mut self, other: Self, texts: &[TextId]) -> bool {
+        if other.tracks.len() > self.tracks.len() {
+            self.tracks.resize_with(other.tracks.len(), OneTrack::default);
+        }
+        self.tracks
+            .iter_mut()
+            .zip(other.tracks)
+            .filter(|(_, other)| other.events > 0)
+            .all(|(ours, other)| ours.join(other, texts))
     }
 
     /// Goes through the file again where need be. Returns the tracks of which not all events were looked at.

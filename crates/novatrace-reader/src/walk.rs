@@ -1,27 +1,27 @@
-//! One way through a trace: packets in order, with all that came before them. Belongs here: which events there are, when and on
-//! which track. Does not: how they nest, which is known only in order of time (`timeline.rs`).
-
-use std::borrow::Cow;
-use std::ops::{Deref, DerefMut};
+//! One way through a trace: packets in order, and the state that they leave. Belongs here: what rides on any packet, descriptors,
+//! who is told. Does not: what events mean (`event.rs`), and when they are (`times.rs`).
 
 use foldhash::{HashMap, HashMapExt};
 
 use novatrace_core::schema::{
-    clock_snapshot, interned_data as interned, source_location as location,
-    trace_attributes as attributes, trace_packet_defaults as defaults, track_event as event,
+    interned_data as interned, source_location as location, trace_attributes as attributes,
+    trace_packet_defaults as defaults,
 };
 
 use crate::Error;
-use crate::clock::{self, Clock, Clocks, Refused};
+use crate::clock::{Clock, Clocks};
+use crate::event::Event;
 use crate::frame::{Damage, Framer};
 use crate::input::{Packing, Source};
 use crate::names;
 use crate::packet::{Packets, Parsed, Payload, has};
 use crate::pipeline::{self, Bundle, Part};
 use crate::rules::Rule;
-use crate::sequence::{Location, OwnClock, Sequence, Table};
+use crate::sequence::{Location, Sequence, SequenceIndex, Table};
+use crate::shares::Share;
 use crate::text::{TextId, Texts};
 use crate::track::{Descriptor, TrackId, TrackKind, Tracks};
+use crate::window::SERVICE_EVENT;
 use crate::wire::{Fields, Wire};
 
 /// Where in the file something is.
@@ -31,56 +31,6 @@ pub(crate) struct Place {
     pub(crate) packet: u64,
     /// Its first byte; of a packet in a bundle, the bundle's.
     pub(crate) offset: u64,
-}
-
-/// What an event does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum EventKind {
-    Begin,
-    End,
-    Instant,
-    /// A slice whole, by its length: a legacy event.
-    Complete(i64),
-    Counter(f64),
-    State,
-}
-
-/// What an event is, without what only its packet has.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Lean {
-    pub(crate) ts: i64,
-    pub(crate) place: Place,
-    /// Index in [`State::sequences`].
-    pub(crate) sequence: u32,
-    pub(crate) kind: EventKind,
-    pub(crate) name: Option<TextId>,
-    pub(crate) category: Option<TextId>,
-}
-
-/// A track event, at a time that is known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Event<'a> {
-    pub(crate) lean: Lean,
-    pub(crate) track: TrackId,
-    /// The iid of a name that is not defined so far.
-    pub(crate) late_name: Option<u64>,
-    /// `TrackEvent`, if there is more in it than that.
-    pub(crate) more: Option<&'a [u8]>,
-}
-
-impl Deref for Event<'_> {
-    type Target = Lean;
-
-    #[inline(always)]
-    fn deref(&self) -> &Lean {
-        &self.lean
-    }
-}
-
-impl DerefMut for Event<'_> {
-    fn deref_mut(&mut self) -> &mut Lean {
-        &mut self.lean
-    }
 }
 
 /// Where a fault is, as far as it is known.
@@ -131,9 +81,8 @@ pub(crate) struct State {
     pub(crate) tracks: Tracks,
     pub(crate) clocks: Clocks,
     pub(crate) sequences: Vec<Sequence>,
-    by_id: HashMap<u32, u32>,
-    last: Option<(u32, u32)>,
-    units: HashMap<Clock, (i64, bool)>,
+    by_id: SequenceIndex,
+    pub(crate) units: HashMap<Clock, (i64, bool)>,
     /// Packets so far.
     pub(crate) packets: u64,
     pub(crate) uuid: Option<u128>,
@@ -152,8 +101,7 @@ impl State {
             tracks: Tracks::new(),
             clocks: Clocks::new(),
             sequences: Vec::new(),
-            by_id: HashMap::new(),
-            last: None,
+            by_id: SequenceIndex::default(),
             units: HashMap::new(),
             packets: 0,
             uuid: None,
@@ -166,24 +114,23 @@ impl State {
 
     /// The sequence of that number, if there is one.
     pub(crate) fn find_sequence(&self, id: u32) -> Option<&Sequence> {
-        self.by_id.get(&id).map(|index| &self.sequences[*index as usize])
+        self.by_id.get(id).map(|index| &self.sequences[index as usize])
     }
 
     #[inline(always)]
     fn sequence(&mut self, id: u32) -> u32 {
-        match self.last {
-            Some((last, index)) if last == id => index,
-            _ => self.other_sequence(id),
+        match self.by_id.get(id) {
+            Some(index) => index,
+            None => self.new_sequence(id),
         }
     }
 
+    #[cold]
     #[inline(never)]
-    fn other_sequence(&mut self, id: u32) -> u32 {
-        let index = *self.by_id.entry(id).or_insert_with(|| {
-            self.sequences.push(Sequence::new(id));
-            (self.sequences.len() - 1) as u32
-        });
-        self.last = Some((id, index));
+    fn new_sequence(&mut self, id: u32) -> u32 {
+        let index = self.sequences.len() as u32;
+        self.sequences.push(Sequence::new(id));
+        self.by_id.put(id, index);
         index
     }
 }
@@ -198,7 +145,7 @@ pub(crate) fn walk<V: Visit>(
     let (content, packing) = source.read()?;
     // To start them takes longer than to read a small file.
     let threads = if source.file_len()? < 1 << 20 { 0 } else { threads };
-    let mut walk = Walk { state: State::new(), visit };
+    let mut walk = Walk::new(visit, Share::ALL);
     let outcome = pipeline::run(Framer::new(content), threads, |part| {
         match part {
             Part::Packets(packets) => {
@@ -226,14 +173,31 @@ const UNUSUAL: u32 = has::CLEARED
     | has::TWO_PAYLOADS
     | has::EXTENSION;
 
-struct Walk<'v, V> {
-    state: State,
-    visit: &'v mut V,
+pub(crate) struct Walk<'v, V> {
+    pub(crate) state: State,
+    pub(crate) visit: &'v mut V,
+    share: Share,
+    /// Of a share: there is nothing in it that only a walk of all sequences can tell.
+    is_sure: bool,
 }
 
-impl<V: Visit> Walk<'_, V> {
-    fn packets(&mut self, packets: &Packets) {
-        packets.packed.each(|parsed| {
+impl<'v, V: Visit> Walk<'v, V> {
+    pub(crate) fn new(visit: &'v mut V, share: Share) -> Self {
+        Self { state: State::new(), visit, share, is_sure: true }
+    }
+
+    pub(crate) fn is_sure(&self) -> bool {
+        self.is_sure && !self.visit.is_done()
+    }
+
+    /// What is known at the end; of a share, nothing if it is not sure.
+    pub(crate) fn finish(mut self) -> Option<State> {
+        self.end();
+        self.is_sure().then_some(self.state)
+    }
+
+    pub(crate) fn packets(&mut self, packets: &Packets) {
+        packets.each(|parsed| {
             let offset = if packets.is_bundle { 0 } else { header(parsed) };
             let place = Place { packet: self.state.packets, offset: packets.offset + offset };
             self.packet(place, parsed, &packets.bytes);
@@ -243,17 +207,21 @@ impl<V: Visit> Walk<'_, V> {
 
     #[cold]
     #[inline(never)]
-    fn fault(
+    pub(crate) fn fault(
         &mut self,
         rule: Rule,
         at: impl Into<Whereabouts>,
         detail: impl FnOnce(&State) -> String,
     ) {
+        self.is_sure &= self.share.is_all();
         self.visit.fault(rule, at.into(), &self.state, detail);
     }
 
     #[inline(always)]
     fn packet(&mut self, place: Place, parsed: &Parsed, bytes: &[u8]) {
+        if !self.share.has(parsed.sequence) {
+            return self.of_other_share(place, parsed, bytes);
+        }
         self.visit.packet(place, parsed, bytes, &self.state);
         let index = self.state.sequence(parsed.sequence);
         if parsed.has & UNUSUAL != 0 {
@@ -276,6 +244,15 @@ impl<V: Visit> Walk<'_, V> {
             self.time(place, index, parsed);
         }
         self.other_payload(place, index, parsed, bytes);
+    }
+
+    /// What all take in.
+    #[inline(always)]
+    fn of_other_share(&mut self, place: Place, parsed: &Parsed, bytes: &[u8]) {
+        let index = self.state.sequence(parsed.sequence);
+        if parsed.kind != Payload::TrackEvent {
+            self.other_payload(place, index, parsed, bytes);
+        }
     }
 
     /// What rides on any packet.
@@ -445,168 +422,6 @@ impl<V: Visit> Walk<'_, V> {
         }
     }
 
-    /// The time of a packet, in nanoseconds of the trace; `None` if it cannot be told.
-    #[inline(always)]
-    fn time(&mut self, place: Place, index: u32, parsed: &Parsed) -> Option<i64> {
-        let sequence = &mut self.state.sequences[index as usize];
-        let id = sequence.clock_of(parsed);
-        let raw = parsed.timestamp.cast_signed();
-        let mut time = raw;
-        if id == 0 {
-            return self.checked(place, parsed, time);
-        }
-        if clock::is_of_sequence(id) {
-            let Some(own) = sequence.clocks.iter_mut().find(|own| own.id == id) else {
-                self.no_way(place, parsed, id);
-                return None;
-            };
-            let scaled = raw.wrapping_mul(own.unit);
-            time = if own.is_incremental { own.now.wrapping_add(scaled) } else { scaled };
-            if own.is_incremental {
-                own.now = time;
-                if raw < 0 {
-                    self.negative_delta(place, parsed, raw);
-                }
-            }
-        } else if let Some((unit, _)) = self.state.units.get(&Clock::new(id, 0)) {
-            time = raw.wrapping_mul(*unit);
-        }
-        let sequence = &mut self.state.sequences[index as usize];
-        let shift = match sequence.shift {
-            Some((clock, snapshots, shift))
-                if clock == id
-                    && snapshots == self.state.clocks.count
-                    && shift.from <= time
-                    && time < shift.until =>
-            {
-                shift
-            }
-            _ => {
-                let Some(shift) = self.state.clocks.shift(Clock::new(id, parsed.sequence), time)
-                else {
-                    self.no_way(place, parsed, id);
-                    return None;
-                };
-                sequence.shift = Some((id, self.state.clocks.count, shift));
-                shift
-            }
-        };
-        self.checked(place, parsed, time.wrapping_add(shift.by))
-    }
-
-    #[inline(always)]
-    fn checked(&mut self, place: Place, parsed: &Parsed, time: i64) -> Option<i64> {
-        if time >= 0 {
-            return Some(time);
-        }
-        let raw = parsed.timestamp;
-        let at = Whereabouts { sequence: Some(parsed.sequence), ts: Some(time), ..place.into() };
-        self.fault(Rule::TimeOutOfRange, at, |_| {
-            format!("timestamp {raw} is {time} ns of the trace's time")
-        });
-        None
-    }
-
-    #[cold]
-    fn negative_delta(&mut self, place: Place, parsed: &Parsed, delta: i64) {
-        let at = Whereabouts { sequence: Some(parsed.sequence), ..place.into() };
-        self.fault(Rule::NegativeDelta, at, |_| format!("{delta} units"));
-    }
-
-    #[cold]
-    fn no_way(&mut self, place: Place, parsed: &Parsed, id: u32) {
-        let sequence = parsed.sequence;
-        let at = Whereabouts { sequence: Some(sequence), ..place.into() };
-        let trace = self.state.clocks.trace_clock();
-        self.fault(Rule::UnknownClock, at, |_| {
-            format!("clock {id} of sequence {sequence}: no snapshot so far relates it to the trace's clock, {trace}")
-        });
-    }
-
-    fn snapshot(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
-        let at = Whereabouts { sequence: Some(parsed.sequence), ..place.into() };
-        let mut readings = vec![];
-        let mut own = vec![];
-        let mut primary = None;
-        for (number, value) in Fields::of(bytes) {
-            match (number, value) {
-                (clock_snapshot::PRIMARY_TRACE_CLOCK, Wire::Varint(id)) => {
-                    primary = Some(id as u32);
-                }
-                (clock_snapshot::CLOCKS, Wire::Bytes(bytes)) => {
-                    let (mut id, mut time, mut is_incremental, mut unit) = (0, 0, false, 1);
-                    for (number, value) in Fields::of(bytes) {
-                        match (number, value) {
-                            (clock_snapshot::clock::CLOCK_ID, Wire::Varint(number)) => {
-                                id = number as u32;
-                            }
-                            (clock_snapshot::clock::TIMESTAMP, Wire::Varint(at)) => {
-                                time = at.cast_signed();
-                            }
-                            (clock_snapshot::clock::IS_INCREMENTAL, Wire::Varint(is)) => {
-                                is_incremental = is != 0;
-                            }
-                            (4, Wire::Varint(by)) if by != 0 => unit = by.cast_signed(),
-                            _ => {}
-                        }
-                    }
-                    let is_own = clock::is_of_sequence(id);
-                    if is_incremental && !is_own {
-                        return self.fault(Rule::BadSnapshot, at, |_| {
-                            format!("clock {id} cannot be incremental")
-                        });
-                    }
-                    if is_own && parsed.sequence == 0 {
-                        return self.fault(Rule::BadSnapshot, at, |_| {
-                            format!("clock {id} belongs to a sequence, and the packet has none")
-                        });
-                    }
-                    if is_own && parsed.sequence >= 1 << 31 {
-                        return self.fault(Rule::LargeSequence, at, |_| {
-                            format!(
-                                "clock {id} of sequence {}; the snapshot is refused",
-                                parsed.sequence
-                            )
-                        });
-                    }
-                    let clock = Clock::new(id, parsed.sequence);
-                    let kind = (unit, is_incremental);
-                    if *self.state.units.entry(clock).or_insert(kind) != kind {
-                        return self.fault(Rule::BadSnapshot, at, |_| {
-                                format!("clock {id} has another unit, or is incremental no longer, or suddenly")
-                        });
-                    }
-                    let ns = time.saturating_mul(unit);
-                    readings.push((clock, ns));
-                    if is_own {
-                        own.push(OwnClock { id, is_incremental, unit, now: ns });
-                    }
-                }
-                _ => {}
-            }
-        }
-        let reaches = |id| readings.iter().any(|(clock, _)| clock.id == id);
-        if !readings.is_empty() && !reaches(clock::BOOTTIME) && !reaches(clock::TRACE_FILE) {
-            self.fault(Rule::SnapshotWithoutBoottime, at, |_| {
-                format!(
-                    "it has the clocks {:?}",
-                    readings.iter().map(|(clock, _)| clock.id).collect::<Vec<_>>()
-                )
-            });
-        }
-        if let Err(Refused::Backwards { from, to }) = self.state.clocks.snapshot(primary, &readings)
-        {
-            return self.fault(Rule::BadSnapshot, at, |_| {
-                format!("the trace's clock goes back from {from} to {to} ns")
-            });
-        }
-        let sequence = &mut self.state.sequences[index as usize];
-        for clock in own {
-            sequence.clocks.retain(|other| other.id != clock.id);
-            sequence.clocks.push(clock);
-        }
-    }
-
     #[inline(never)]
     fn other_payload(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
         let payload = slice(bytes, parsed.payload);
@@ -628,6 +443,8 @@ impl<V: Visit> Walk<'_, V> {
             }),
             // `extension_descriptor`.
             Payload::Other(72) => self.state.has_extensions = true,
+            // What comes late after it, the order of all events tells.
+            SERVICE_EVENT => self.is_sure &= self.share.is_all(),
             Payload::Other(_) | Payload::None | Payload::TrackEvent => {}
         }
     }
@@ -706,15 +523,18 @@ impl<V: Visit> Walk<'_, V> {
             track.is_described = true;
             track.about = said.clone();
         }
-        self.visit.descriptor(place, id, &said, &self.state);
+        if self.share.is_first() {
+            self.visit.descriptor(place, id, &said, &self.state);
+        }
     }
 
     #[inline(always)]
-    fn track(&mut self, index: u32, uuid: u64) -> TrackId {
+    pub(crate) fn track(&mut self, index: u32, uuid: u64) -> TrackId {
         match self.state.sequences[index as usize].last_track {
             Some((last, id)) if last == uuid => id,
             _ => {
                 let id = self.state.tracks.id_of(uuid);
+                self.is_sure &= self.share.is_all() || self.state.tracks.get(id).is_described;
                 self.state.sequences[index as usize].last_track = Some((uuid, id));
                 id
             }
@@ -724,281 +544,11 @@ impl<V: Visit> Walk<'_, V> {
     /// Remembers that something was used that is not defined so far.
     #[cold]
     #[inline(never)]
-    fn note_unknown(&mut self, index: u32, table: Table, iid: u64, at: Whereabouts) {
+    pub(crate) fn note_unknown(&mut self, index: u32, table: Table, iid: u64, at: Whereabouts) {
         let sequence = &self.state.sequences[index as usize];
         let key = (index, sequence.generation, table, iid);
         let at = Whereabouts { sequence: Some(sequence.id), ..at };
         self.state.unknown.entry(key).or_insert((at, 0)).1 += 1;
-    }
-
-    #[inline(always)]
-    fn track_event(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
-        if parsed.sequence == 0 {
-            return self.fault(Rule::NoSequence, place, |_| "a track event".to_owned());
-        }
-        if !parsed.has(has::TIMESTAMP) {
-            let at = Whereabouts { sequence: Some(parsed.sequence), ..place.into() };
-            return self.fault(Rule::NoTimestamp, at, |_| "a track event".to_owned());
-        }
-        let Some(ts) = self.time(place, index, parsed) else { return };
-        let sequence = &self.state.sequences[index as usize];
-        let uuid = if parsed.has(has::TRACK) { Some(parsed.track) } else { sequence.default_track };
-        let track = self.track(index, uuid.unwrap_or(0));
-        let at = Whereabouts {
-            place,
-            sequence: Some(parsed.sequence),
-            track: Some(track),
-            ts: Some(ts),
-        };
-        if uuid.unwrap_or(0) == 0 {
-            self.fault(Rule::NoTrack, at, |_| {
-                "neither the event nor its sequence's defaults name a track".to_owned()
-            });
-        }
-        let sequence = &self.state.sequences[index as usize];
-        let (mut name, mut late_name, mut category) = (None, None, None);
-        if parsed.has(has::NAME) {
-            name = sequence.names.get(parsed.name);
-            if name.is_none() {
-                late_name = Some(parsed.name);
-            }
-        }
-        if parsed.has(has::CATEGORY) {
-            category = sequence.categories.get(parsed.category);
-        }
-        let has_category = category.is_some() || !parsed.has(has::CATEGORY);
-        if late_name.is_some() {
-            self.note_unknown(index, Table::Name, parsed.name, at);
-        }
-        if !has_category {
-            self.note_unknown(index, Table::Category, parsed.category, at);
-        }
-        let kind = match parsed.event_type {
-            1 => EventKind::Begin,
-            2 => EventKind::End,
-            3 => EventKind::Instant,
-            4 => match self.counter_value(track, index, at, parsed) {
-                Some(value) => EventKind::Counter(value),
-                None => return,
-            },
-            // A state, or what is found not to be an event.
-            _ => EventKind::State,
-        };
-        let lean = Lean { ts, place, sequence: index, kind, name, category };
-        let mut event = Event { lean, track, late_name, more: None };
-        if parsed.has(has::MORE) || !has_category || !(1..=5).contains(&parsed.event_type) {
-            let payload = slice(bytes, parsed.payload);
-            let Some(has_extra) = self.more(&mut event, parsed, payload) else { return };
-            event.more = Some(payload);
-            self.visit.event(&event, &self.state);
-            if has_extra {
-                self.extra_counters(&event, at, payload);
-            }
-            return;
-        }
-        self.visit.event(&event, &self.state);
-    }
-
-    /// What is seldom in an event: names and categories spelled out, several categories, legacy phases. Returns
-    /// whether counters' values ride on it; `None` if it is no event after all.
-    #[inline(never)]
-    fn more(&mut self, event: &mut Event<'_>, parsed: &Parsed, payload: &[u8]) -> Option<bool> {
-        let at = Whereabouts { sequence: Some(parsed.sequence), ..Whereabouts::from(&*event) };
-        let (mut inline_name, mut legacy) = (None, None);
-        let (mut categories, mut has_extra) = (0, false);
-        for (number, value) in Fields::of(payload) {
-            match (number, value) {
-                (event::CATEGORY_IIDS, Wire::Varint(_)) | (event::CATEGORIES, Wire::Bytes(_)) => {
-                    categories += 1;
-                }
-                (12, Wire::Varint(_)) | (46, Wire::Fixed64(_)) => has_extra = true,
-                (event::NAME, Wire::Bytes(text)) => inline_name = Some(text),
-                (6, Wire::Bytes(bytes)) => legacy = Some(bytes),
-                (
-                    event::CATEGORY_IIDS
-                    | event::FLOW_IDS
-                    | event::TERMINATING_FLOW_IDS
-                    | 12
-                    | 31
-                    | 45
-                    | 46,
-                    Wire::Bytes(_),
-                ) => {
-                    self.fault(Rule::Packed, at, |_| format!("field {number} of TrackEvent"));
-                }
-                _ => {}
-            }
-        }
-        // The usual one is known already.
-        if categories > 1 || categories == 1 && event.category.is_none() {
-            event.category = Some(self.categories(event.sequence, payload));
-        }
-        if let Some(text) = inline_name {
-            if parsed.has(has::NAME) {
-                self.fault(Rule::NameTwice, at, |_| {
-                    format!("iid {} and {:?}", parsed.name, String::from_utf8_lossy(text))
-                });
-            } else {
-                event.name = Some(self.state.texts.id_of(text));
-            }
-        }
-        if let Some(legacy) = legacy {
-            return self.legacy(event, at, legacy).then_some(has_extra);
-        }
-        if !parsed.has(has::TYPE) || !(1..=5).contains(&parsed.event_type) {
-            let kind = parsed.event_type;
-            self.fault(Rule::NoType, at, |_| {
-                if kind == 0 { "none".to_owned() } else { format!("type {kind}") }
-            });
-            return None;
-        }
-        Some(has_extra)
-    }
-
-    /// All categories of an event, joined.
-    #[cold]
-    fn categories(&mut self, sequence: u32, payload: &[u8]) -> TextId {
-        let known = &self.state.sequences[sequence as usize].categories;
-        let category = |field| match field {
-            (event::CATEGORY_IIDS, Wire::Varint(iid)) => Some(match known.get(iid) {
-                Some(text) => Cow::Borrowed(self.state.texts.get(text)),
-                None => format!("unknown({iid})").into(),
-            }),
-            (event::CATEGORIES, Wire::Bytes(text)) => Some(String::from_utf8_lossy(text)),
-            _ => None,
-        };
-        let categories: Vec<Cow<'_, str>> = Fields::of(payload).filter_map(category).collect();
-        let joined = categories.join(",");
-        self.state.texts.id_of(joined.as_bytes())
-    }
-
-    /// A legacy event's phase. Those of async and flow events are not read.
-    fn legacy(&mut self, event: &mut Event<'_>, at: Whereabouts, bytes: &[u8]) -> bool {
-        let (mut phase, mut duration) = (0, 0);
-        for (number, value) in Fields::of(bytes) {
-            match (number, value) {
-                (1, Wire::Varint(iid)) if event.name.is_none() => {
-                    event.name = self.state.sequences[event.sequence as usize].names.get(iid);
-                }
-                (2, Wire::Varint(value)) => phase = value,
-                (3, Wire::Varint(us)) => duration = us.cast_signed().saturating_mul(1_000).max(0),
-                _ => {}
-            }
-        }
-        event.kind = match u8::try_from(phase) {
-            Ok(b'B') => EventKind::Begin,
-            Ok(b'E') => EventKind::End,
-            Ok(b'X') => EventKind::Complete(duration),
-            Ok(b'I' | b'i' | b'R') => EventKind::Instant,
-            // The event has a type besides.
-            Ok(0) => return true,
-            _ => {
-                self.fault(Rule::Legacy, at, |_| {
-                    let phase =
-                        u8::try_from(phase).ok().filter(u8::is_ascii_graphic).map(char::from);
-                    format!(
-                        "phase {}",
-                        phase.map_or_else(|| "unknown".to_owned(), |phase| format!("{phase:?}"))
-                    )
-                });
-                return false;
-            }
-        };
-        self.fault(Rule::Legacy, at, |_| format!("phase {:?}", phase as u8 as char));
-        true
-    }
-
-    #[inline(always)]
-    fn counter_value(
-        &mut self,
-        track: TrackId,
-        index: u32,
-        at: Whereabouts,
-        parsed: &Parsed,
-    ) -> Option<f64> {
-        let value = if parsed.has(has::DOUBLE) {
-            f64::from_bits(parsed.value)
-        } else if parsed.has(has::INT) {
-            let value = parsed.value.cast_signed();
-            if value.unsigned_abs() > 1 << 53 && (value as f64) as i128 != i128::from(value) {
-                self.fault(Rule::CounterPrecision, at, |_| {
-                    format!("{value} becomes {}", value as f64)
-                });
-            }
-            value as f64
-        } else {
-            self.fault(Rule::CounterWithoutValue, at, |_| {
-                "a counter event without a value".to_owned()
-            });
-            return None;
-        };
-        self.counted(track, index, at, value)
-    }
-
-    /// A counter's value, as its descriptor has it.
-    #[inline(always)]
-    fn counted(&mut self, track: TrackId, index: u32, at: Whereabouts, value: f64) -> Option<f64> {
-        let about = &self.state.tracks.get(track).about;
-        if about.kind != TrackKind::Counter {
-            let is_described = self.state.tracks.get(track).is_described;
-            let rule = if is_described { Rule::NotACounter } else { Rule::CounterBeforeDescriptor };
-            self.fault(rule, at, |_| "the value is dropped".to_owned());
-            return None;
-        }
-        let (multiplier, is_incremental) = (about.multiplier, about.is_incremental);
-        if value.is_nan() {
-            self.fault(Rule::CounterNan, at, |_| "a sample without a value".to_owned());
-        }
-        let value = match multiplier {
-            Some(by) if by != 0 => value * by as f64,
-            _ => value,
-        };
-        if !is_incremental {
-            return Some(value);
-        }
-        let sum = self.state.sequences[index as usize].sums.entry(track).or_insert(0.0);
-        *sum += value;
-        Some(*sum)
-    }
-
-    /// Counter values that ride on an event.
-    fn extra_counters(&mut self, event: &Event<'_>, at: Whereabouts, payload: &[u8]) {
-        let (mut uuids, mut double_uuids, mut ints, mut doubles) = (vec![], vec![], vec![], vec![]);
-        for (number, value) in Fields::of(payload) {
-            match (number, value) {
-                (31, Wire::Varint(uuid)) => uuids.push(uuid),
-                (45, Wire::Varint(uuid)) => double_uuids.push(uuid),
-                (12, Wire::Varint(value)) => ints.push(value.cast_signed() as f64),
-                (46, value) => doubles.extend(value.double()),
-                _ => {}
-            }
-        }
-        let sequence = &self.state.sequences[event.sequence as usize];
-        if uuids.is_empty() {
-            uuids.clone_from(&sequence.default_extra);
-        }
-        if double_uuids.is_empty() {
-            double_uuids.clone_from(&sequence.default_extra_double);
-        }
-        for (uuids, values) in [(uuids, ints), (double_uuids, doubles)] {
-            if values.len() > 8 || values.len() > uuids.len() {
-                let (values, uuids) = (values.len(), uuids.len());
-                self.fault(Rule::ExtraCounters, at, |_| {
-                    format!("{values} values for {uuids} counters")
-                });
-                continue;
-            }
-            for (uuid, value) in uuids.into_iter().zip(values) {
-                let track = self.state.tracks.id_of(uuid);
-                let at = Whereabouts { track: Some(track), ..at };
-                if let Some(value) = self.counted(track, event.sequence, at, value) {
-                    let kind = EventKind::Counter(value);
-                    let lean = Lean { kind, name: None, ..event.lean };
-                    let extra = Event { lean, track, late_name: None, more: None };
-                    self.visit.event(&extra, &self.state);
-                }
-            }
-        }
     }
 
     /// What was never defined.
@@ -1011,30 +561,6 @@ impl<V: Visit> Walk<'_, V> {
                 let table = table.name();
                 format!("sequence {id} uses {iid} of {table} {count} times, and never defines it")
             });
-        }
-    }
-}
-
-/// A flow that an event is in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FlowPart {
-    pub(crate) id: u64,
-    /// It ends there.
-    pub(crate) is_end: bool,
-}
-
-impl FlowPart {
-    /// If the field of a `TrackEvent` is one; 36 and 42 are of old.
-    #[inline]
-    pub(crate) fn of(field: (u32, Wire<'_>)) -> Option<Self> {
-        match field {
-            (event::FLOW_IDS, Wire::Fixed64(id)) | (36, Wire::Varint(id)) => {
-                Some(Self { id, is_end: false })
-            }
-            (event::TERMINATING_FLOW_IDS, Wire::Fixed64(id)) | (42, Wire::Varint(id)) => {
-                Some(Self { id, is_end: true })
-            }
-            _ => None,
         }
     }
 }

@@ -42,7 +42,11 @@ impl<'a> Wire<'a> {
 #[inline(always)]
 pub(crate) fn varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     let Some(&word) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) else {
-        return varint_bytewise(bytes, at);
+        // Short messages, whose numbers are short, too.
+        return match bytes.get(at) {
+            Some(&byte) if byte < 0x80 => Some((u64::from(byte), at + 1)),
+            _ => varint_bytewise(bytes, at),
+        };
     };
     let word = u64::from_le_bytes(word);
     if word & 0x80 == 0 {

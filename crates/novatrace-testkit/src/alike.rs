@@ -136,7 +136,8 @@ impl Loaded {
 
 /// Without what the trace processor makes up, and NULLs as they are shown.
 fn plain(args: &Args) -> Vec<(&String, &Value)> {
-    let is_said = |key: &str| !key.starts_with("legacy_event.") && key != "source_location_iid";
+    let made_up = ["source_location_iid", "legacy_trace_source_id"];
+    let is_said = |key: &str| !key.starts_with("legacy_event.") && !made_up.contains(&key);
     // A source without a function has one that is NULL.
     let is_nothing = |key: &str, value: &Value| key.starts_with("source.") && *value == Value::Null;
     args.iter().filter(|(key, value)| is_said(key) && !is_nothing(key, value)).collect()
