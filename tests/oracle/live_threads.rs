@@ -127,6 +127,23 @@ fn spans_too_deep_to_be_shown_can_be_left_open_or_end_out_of_order() {
 }
 
 #[test]
+fn spans_that_overlap_in_an_endless_chain_are_all_shown() {
+    let oracle = oracle_or_skip!();
+    let (loaded, report) = recording(&oracle, Session::builder(), || {
+        let mut before = trace!("link");
+        for _ in 1..5_000 {
+            let next = trace!("link");
+            drop(std::mem::replace(&mut before, next));
+        }
+    });
+    assert_eq!((report.events, report.lost, report.left_open), (5_000, 0, 0));
+    // Each but the first and the last is cut where the one before it ends.
+    let slices = loaded.slices();
+    assert_eq!(slices.len(), 2 * 5_000 - 1);
+    assert!(slices.iter().all(|slice| slice.dur >= 0 && slice.depth <= 1));
+}
+
+#[test]
 fn a_panic_ends_spans_also_of_threads_and_of_guards_in_collections() {
     let oracle = oracle_or_skip!();
     let (loaded, report) = recording(&oracle, Session::builder(), || {

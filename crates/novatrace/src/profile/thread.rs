@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "a pointer to a ring that only this thread pushes to")]
 
 use std::cell::{Cell, RefCell};
+use std::collections::BinaryHeap;
 use std::ptr;
 use std::sync::Arc;
 
@@ -44,8 +45,9 @@ struct Attached {
     live: Arc<Live>,
     thread: Arc<ThreadLink>,
     ring: Arc<Ring>,
-    /// Spans that ended while others, begun later, were open: their places among the open ones.
-    holes: Vec<u32>,
+    /// Spans that ended while others, begun later, were open: their places among the open ones, the last
+    /// one first.
+    holes: BinaryHeap<u32>,
 }
 
 impl Drop for Owned {
@@ -228,10 +230,8 @@ fn end_outer(local: &Local, token: Token, ticks: u64) {
             holes.push(place);
             // The worker's books are the same: what is over at the end of the list is forgotten.
             let mut open = open;
-            while let Some(at) =
-                holes.iter().position(|&hole| u64::from(hole) + 1 == open & 0xFFFF_FFFF)
-            {
-                holes.swap_remove(at);
+            while holes.peek().is_some_and(|&hole| u64::from(hole) + 1 == open & 0xFFFF_FFFF) {
+                holes.pop();
                 open -= 1;
             }
             local.open.set(if holes.is_empty() { open } else { open | HOLES });
@@ -415,7 +415,8 @@ fn attach(local: &Local) -> bool {
         let Some((ring, thread)) = live.attach(Attachment::of(open)) else { return false };
         local.ring.set(Arc::as_ptr(&ring));
         local.open.set(open);
-        owned.0 = Some(Attached { live: Arc::clone(&live), thread, ring, holes: Vec::new() });
+        owned.0 =
+            Some(Attached { live: Arc::clone(&live), thread, ring, holes: BinaryHeap::new() });
         true
     });
     attached.unwrap_or_else(|_| {

@@ -76,8 +76,10 @@ struct Book {
     sequence: Sequence,
     /// By call site, whether the sequence knows its texts.
     known: Vec<bool>,
-    /// Open spans, outermost first; `None` for one that has ended while a later one was open.
-    open: Vec<Option<Piece>>,
+    /// Open spans, outermost first, and those among them that have ended.
+    open: Vec<Span>,
+    /// How many of them are shown.
+    shown: usize,
     /// Of a trace in parts, what they said.
     bodies: Bodies,
     name: Box<str>,
@@ -88,6 +90,23 @@ struct Book {
     to_tell: u64,
     /// Events of the ring there is now whose loss the trace has told of.
     told: u64,
+}
+
+/// A span of a thread, from its begin until it and all that began later have ended.
+#[derive(Debug, Clone, Copy)]
+enum Span {
+    /// It is open, and is in the trace under that name.
+    Shown(Piece),
+    /// It is open, and inside of more spans than are shown.
+    TooDeep,
+    /// It has ended while a later one was open.
+    Ended,
+}
+
+impl Span {
+    fn is_shown(&self) -> bool {
+        matches!(self, Self::Shown(_))
+    }
 }
 
 impl Book {
@@ -202,6 +221,7 @@ impl Worker<'_> {
             sequence,
             known: Vec::new(),
             open: Vec::new(),
+            shown: 0,
             bodies: Bodies::default(),
             name: thread.name.clone(),
             last_ns: 0,
@@ -307,7 +327,7 @@ impl Worker<'_> {
 
     /// Ends the spans that are open, as far as they are in the trace.
     fn end_open(&mut self, book: &mut Book, ns: u64) {
-        let open = book.open.iter().take(MAX_DEPTH).flatten().count();
+        let open = std::mem::take(&mut book.shown);
         for _ in 0..open {
             book.sequence.end(&mut self.out.batch, ns, None);
             self.out.packet();
@@ -369,23 +389,27 @@ impl Worker<'_> {
         match Kind::of(head) {
             Some(Kind::LiveEnd) => {
                 let ns = book.in_order(ns);
-                book.open.pop();
-                if self.out.watches() {
-                    self.watched(book, book.open.len(), ns);
-                }
-                if book.open.len() < MAX_DEPTH {
+                if let Some(Span::Shown(_)) = book.open.pop() {
+                    book.shown -= 1;
+                    if self.out.watches() {
+                        self.watched(book, book.open.len(), ns);
+                    }
                     book.sequence.end(&mut self.out.batch, ns, None);
                     self.out.end();
                 }
             }
             Some(Kind::LiveBegin) => {
                 let ns = book.in_order(ns);
+                if book.shown >= MAX_DEPTH {
+                    return too_deep(book);
+                }
                 let lead =
                     self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::SliceBegin);
                 if self.out.carries() {
                     self.remember(book, lead, &record[LIVE_HEAD_WORDS..], ns);
                 }
-                book.open.push(Some(lead));
+                book.open.push(Span::Shown(lead));
+                book.shown += 1;
             }
             Some(Kind::LiveInstant) => {
                 let ns = book.in_order(ns);
@@ -406,9 +430,6 @@ impl Worker<'_> {
         ns: u64,
         event: EventType,
     ) -> Piece {
-        if event == EventType::SliceBegin && book.open.len() >= MAX_DEPTH {
-            return too_deep(book);
-        }
         let index = site as usize;
         if let Some(live) = &mut self.live
             && book.known.get(index) == Some(&true)
@@ -442,23 +463,18 @@ impl Worker<'_> {
     #[inline(never)]
     fn remember(&mut self, book: &mut Book, lead: Piece, items: &[u64], ns: u64) {
         let Some(live) = &mut self.live else { return };
-        let depth = book.open.len();
-        if depth < MAX_DEPTH {
-            if items.is_empty() && lead != CONTINUED {
-                live.body.clear();
-                EventBody::new(&mut live.body).piece(lead);
-            }
-            book.bodies.begin(depth, ns, &live.body);
+        if items.is_empty() && lead != CONTINUED {
+            live.body.clear();
+            EventBody::new(&mut live.body).piece(lead);
         }
+        book.bodies.begin(book.open.len(), ns, &live.body);
     }
 
     /// The span that lay so deep has ended.
     #[cold]
     #[inline(never)]
     fn watched(&mut self, book: &Book, depth: usize, ns: u64) {
-        if depth < MAX_DEPTH
-            && let Some(since) = book.bodies.since(depth)
-        {
+        if let Some(since) = book.bodies.since(depth) {
             self.out.took(ns.saturating_sub(since), book.bodies.at(depth));
         }
     }
@@ -478,7 +494,7 @@ impl Worker<'_> {
     pub(super) fn end_live_part(&mut self, continues: &[u8]) {
         let Some(live) = &mut self.live else { return };
         for Thread { book, .. } in &mut live.threads {
-            for _ in book.open.iter().take(MAX_DEPTH).flatten() {
+            for _ in 0..book.shown {
                 let (ns, end) = (book.last_ns, EventType::SliceEnd);
                 book.sequence.event(&mut self.out.batch, ns, end, None, continues);
                 self.out.packet();
@@ -498,8 +514,8 @@ impl Worker<'_> {
             out.packet();
             let Book { sequence, open, bodies, last_ns, .. } = &mut thread.book;
             let mut carry = Carry { dictionary, sequence, out };
-            for (depth, span) in open.iter().take(MAX_DEPTH).enumerate() {
-                if span.is_some() {
+            for (depth, span) in open.iter().enumerate() {
+                if span.is_shown() {
                     carry.slice(*last_ns, None, bodies.at(depth));
                 }
             }
@@ -629,21 +645,23 @@ impl Worker<'_> {
         if place >= book.open.len() {
             return;
         }
-        if self.out.watches() {
-            self.watched(book, place, ns);
-        }
-        let written = book.open[place..].iter().take(MAX_DEPTH.saturating_sub(place)).flatten();
-        for _ in 0..written.count() {
-            book.sequence.end(&mut self.out.batch, ns, None);
-            self.out.packet();
-        }
-        book.open[place] = None;
-        for at in place..book.open.len().min(MAX_DEPTH) {
-            if let Some(lead) = book.open[at] {
-                self.begin_again(book, lead, ns);
+        if book.open[place].is_shown() {
+            if self.out.watches() {
+                self.watched(book, place, ns);
+            }
+            for _ in book.open[place..].iter().filter(|span| span.is_shown()) {
+                book.sequence.end(&mut self.out.batch, ns, None);
+                self.out.packet();
+            }
+            book.shown -= 1;
+            for at in place + 1..book.open.len() {
+                if let Span::Shown(lead) = book.open[at] {
+                    self.begin_again(book, lead, ns);
+                }
             }
         }
-        while let Some(None) = book.open.last() {
+        book.open[place] = Span::Ended;
+        while let Some(Span::Ended) = book.open.last() {
             book.open.pop();
         }
     }
@@ -689,9 +707,9 @@ impl Worker<'_> {
 
 /// Counts a span that the trace processor would drop.
 #[cold]
-fn too_deep(book: &mut Book) -> Piece {
+fn too_deep(book: &mut Book) {
     book.lost += 1;
-    CONTINUED
+    book.open.push(Span::TooDeep);
 }
 
 /// Stands for a span whose name is not at hand.
