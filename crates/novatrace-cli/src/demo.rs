@@ -29,7 +29,7 @@ pub(crate) fn run(demo: &Demo) -> Result<()> {
     let bar = if demo.quiet {
         ProgressBar::hidden()
     } else {
-        let template = "{msg:20} [{bar:40}] {human_pos} of {human_len} actions, {eta} left";
+        let template = "{msg:20} [{wide_bar}] {human_pos} of {human_len} actions, {eta} left";
         progress::bar(3 * actions, template)
     };
     bar.set_message("simulating, untraced");

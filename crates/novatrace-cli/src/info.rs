@@ -1,6 +1,6 @@
 //! `novatrace info`. NOT: counting, which is the reader's.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 
 use anyhow::Result;
 use comfy_table::presets::UTF8_BORDERS_ONLY;
@@ -45,9 +45,8 @@ fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_BORDERS_ONLY);
     table.set_content_arrangement(ContentArrangement::Dynamic);
-    if !io::stdout().is_terminal() {
-        table.set_width(120);
-    }
+    let width = console::Term::stdout().size_checked().map(|(_, columns)| columns);
+    table.set_width(width.filter(|columns| *columns > 0).unwrap_or(120));
     table.set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -16,7 +16,7 @@ pub(crate) fn of(source: &Source, what: &'static str) -> ProgressBar {
     if length < WORTH_TELLING {
         return ProgressBar::hidden();
     }
-    let bar = bar(length, "{msg:10} [{bar:40}] {bytes} of {total_bytes}, {bytes_per_sec}");
+    let bar = bar(length, "{msg:10} [{wide_bar}] {bytes} of {total_bytes}, {bytes_per_sec}");
     bar.set_message(what);
     bar
 }

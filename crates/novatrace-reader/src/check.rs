@@ -286,7 +286,7 @@ impl Checker {
         }
         let mut lonely: Vec<_> =
             self.flows.iter().filter(|(_, flow)| flow.events == 1 || !flow.has_begin).collect();
-        lonely.sort_by_key(|(_, flow)| flow.first);
+        lonely.sort_by_key(|(id, flow)| (flow.first, **id));
         for (id, flow) in lonely {
             let rule = if flow.has_begin { Rule::LonelyFlow } else { Rule::FlowEndAlone };
             self.found.add(rule, flow.first.into(), 1, state, |_| format!("flow {id}"));

@@ -554,7 +554,8 @@ impl<'v, V: Visit> Walk<'v, V> {
     /// What was never defined.
     fn end(&mut self) {
         let mut unknown: Vec<_> = self.state.unknown.drain().collect();
-        unknown.sort_by_key(|(_, (at, _))| at.place);
+        // Several may be in one packet.
+        unknown.sort_by_key(|(key, (at, _))| (at.place, *key));
         for ((index, _, table, iid), (at, count)) in unknown {
             let id = self.state.sequences[index as usize].id;
             self.fault(Rule::UnknownIid, at, |_| {

@@ -22,6 +22,8 @@ fn files(folder: &str) -> Vec<PathBuf> {
 fn read(bytes: Vec<u8>) {
     let source = Source::from_bytes("any bytes", bytes);
     let Ok(report) = Check::new().run(&source, |_| {}) else { return };
+    let again = Check::new().run(&source, |_| {}).expect("it can be checked");
+    assert_eq!(format!("{again:?}"), format!("{report:?}"));
     let info = Info::of(&source, |_| {}).expect("it can be checked");
     assert_eq!(info.packets, report.packets);
     let trace = Trace::read(&source).expect("it can be checked");
