@@ -77,6 +77,22 @@ impl Environment {
     }
 }
 
+/// The interpreter of a virtual environment with a server that speaks S3, set up if it is not there yet; `None` if there
+/// is no Python.
+pub(crate) fn server_of_s3(target: &Path) -> Result<Option<PathBuf>> {
+    const REQUIREMENTS: &str = "crates/novatrace-sink/tests/moto.txt";
+    let home = target.join("object-store");
+    let (venv, stamp) = (home.join("venv"), home.join("stamp"));
+    let requirements =
+        fs::read_to_string(crate::root().join(REQUIREMENTS)).context(REQUIREMENTS)?;
+    if !fs::read_to_string(&stamp).is_ok_and(|installed| installed == requirements) {
+        let Some(python) = oracle::python() else { return Ok(None) };
+        oracle::install(&python, &venv, REQUIREMENTS)?;
+        fs::write(&stamp, requirements).with_context(|| stamp.display().to_string())?;
+    }
+    Ok(Some(oracle::interpreter(&venv)))
+}
+
 /// The tests alone.
 pub(crate) fn run_tests(arguments: &[String]) -> Result<ExitCode> {
     oracle::set_up()?;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use serde_json::Value as Json;
 
 use crate::oracle::{self, SetUp};
-use crate::python::Environment;
+use crate::python::{self, Environment};
 
 /// How much to run.
 #[derive(Debug, clap::Args)]
@@ -56,6 +56,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             &["test", "-p", "novatrace", "--features", "disabled", "--test", "compiled_out"],
         )?;
         run.step("models of the ring", Run::models)?;
+        run.step("object stores", Run::object_stores)?;
         run.cargo("documentation's examples", &["test", "--workspace", "--doc", "--no-fail-fast"])?;
         run.step("Python package", Run::python)?;
         run.step("example programs", Run::examples)?;
@@ -240,6 +241,20 @@ impl Run {
         let mut cargo = cargo(crate::root(), &["test", "-p", "novatrace", "--lib"]);
         cargo.env("RUSTFLAGS", "--cfg loom");
         cargo.arg("--target-dir").arg(target_dir()?.join("loom")).arg("loom");
+        self.counted_command(cargo)
+    }
+
+    /// What is not in the default build: uploads to object stores. Without Python, or a network to install it by, there is no server
+    /// for them, and the tests that ask for it are skipped.
+    fn object_stores(&self) -> Result<Counts> {
+        let args =
+            ["test", "-p", "novatrace-sink", "--features", "object-store", "--test", "object"];
+        let mut cargo = cargo(crate::root(), &args);
+        match python::server_of_s3(&target_dir()?) {
+            Ok(Some(python)) => drop(cargo.env("NOVATRACE_MOTO", python)),
+            Ok(None) => println!("no Python 3.10 or later"),
+            Err(error) => println!("{error:#}"),
+        }
         self.counted_command(cargo)
     }
 

@@ -95,13 +95,14 @@ impl ObjectSink {
         self.stored_bytes += part.len() as u64;
         let sent = self.upload.put_part(PutPayload::from(part));
         self.on_their_way.spawn_on(sent, self.runtime.handle());
-        self.wait_for(ON_THEIR_WAY)
+        self.wait_for_fewer_than(ON_THEIR_WAY)
     }
 
-    /// Waits until no more than so many parts are on their way.
-    fn wait_for(&mut self, parts: usize) -> io::Result<()> {
-        while self.on_their_way.len() > parts || (parts > 0 && self.on_their_way.len() == parts) {
-            let Some(sent) = self.runtime.block_on(self.on_their_way.join_next()) else { break };
+    /// Waits until fewer parts are on their way.
+    fn wait_for_fewer_than(&mut self, parts: usize) -> io::Result<()> {
+        while self.on_their_way.len() >= parts
+            && let Some(sent) = self.runtime.block_on(self.on_their_way.join_next())
+        {
             sent.map_err(io::Error::other)?.map_err(io::Error::other)?;
         }
         Ok(())
@@ -164,7 +165,7 @@ impl Sink for ObjectSink {
         if self.is_over {
             return Ok(());
         }
-        let done = self.send().and_then(|()| self.wait_for(0)).and_then(|()| {
+        let done = self.send().and_then(|()| self.wait_for_fewer_than(1)).and_then(|()| {
             let done = self.runtime.block_on(self.upload.complete());
             done.map(drop).map_err(io::Error::other)
         });

@@ -100,6 +100,23 @@ fn what_finds_no_room_is_counted_and_marked_and_what_did_arrives() {
 }
 
 #[test]
+fn a_spool_that_cannot_be_made_is_as_one_that_is_full_with_its_reason() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = format!("unix:{}", folder.path().join("socket").display());
+    let sink = StreamSink::new(path.parse().expect("an address"), "nowhere");
+    let sink = sink.spool(folder.path().join("no folder"), 1 << 30);
+    let mut sink = sink.patience(Duration::from_secs(60));
+    for at in 0..10 {
+        sink.write(&batch(at, 1 << 20)).expect("it waits or is counted");
+    }
+    let (said, _) = receiving(&path, folder.path());
+    let error = sink.finish().expect_err("not all of it");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert!(error.to_string().contains("no folder` failed: "), "{error}");
+    assert_eq!((sink.pending(), completed(&said).2), (6, 6));
+}
+
+#[test]
 fn a_side_that_is_never_there_is_an_error_at_the_end_which_says_why() {
     let sink = StreamSink::new("tcp://127.0.0.1:1".parse().expect("an address"), "alone");
     let mut sink = Compressed::new(sink.patience(Duration::from_millis(300)), Compression::ZLIB);

@@ -63,6 +63,21 @@
 //! window, keeps slices that overlap apart on lanes, encodes, and hands whole batches to a
 //! [`Sink`].
 //!
+//! # Where a trace goes
+//!
+//! - Into a file; [`SessionBuilder::compression`] and [`TraceBuilder::compression`] make it small, and so does the
+//!   environment variable `NOVATRACE_COMPRESSION`.
+//! - To another machine or process, if the path is an address such as `tcp://localhost:9011`: `novatrace receive`, or a
+//!   [`Receiver`], has it in a file there, whatever becomes of the connection. See [`StreamSink`].
+//! - Into a pipe or whatever else can be written to: [`WriteSink`].
+//! - Into an object store, if the path is a URL such as `s3://bucket/run.pftrace`, with the feature `object-store`.
+//!
+//! # Features
+//!
+//! - `zstd`, on: `Compression::Zstd`, by the library in C.
+//! - `object-store`, off: uploads to S3, Google Cloud Storage, Azure; some hundred crates.
+//! - `disabled`, off: live recording expands to nothing.
+//!
 //! # What it does not do
 //!
 //! Read traces, or write the legacy JSON format.

@@ -80,6 +80,8 @@ struct State {
     is_end_sent: bool,
     /// Nobody waits any more.
     is_closed: bool,
+    /// Why the spool took no more, if it was not the limit.
+    spool_fault: Option<io::Error>,
     /// Why there is no connection.
     fault: Option<io::Error>,
     /// Why there will never be one again.
@@ -198,9 +200,12 @@ impl Sink for StreamSink {
         if let Some(error) = &state.refusal {
             return Err(io::Error::new(error.kind(), error.to_string()));
         }
-        if state.lost > 0 || !state.spool()?.push(batch)? {
-            state.lost += 1;
-        }
+        let is_kept = state.lost == 0
+            && state.spool()?.push(batch).unwrap_or_else(|error| {
+                state.spool_fault = Some(error);
+                false
+            });
+        state.lost += u64::from(!is_kept);
         drop(state);
         self.shared.changed.notify_all();
         Ok(())
@@ -246,11 +251,17 @@ impl Sink for StreamSink {
         }
         let address = &self.shared.address;
         if state.lost > 0 {
-            let message = format!(
-                "the spool for `{address}` was full at {} bytes: {} batches were left out",
-                self.spool_bytes, state.lost
-            );
-            return Err(io::Error::new(io::ErrorKind::StorageFull, message));
+            let (kind, why) = match &state.spool_fault {
+                Some(fault) => {
+                    (fault.kind(), format!("in `{}` failed: {fault}", self.folder.display()))
+                }
+                None => {
+                    (io::ErrorKind::StorageFull, format!("was full at {} bytes", self.spool_bytes))
+                }
+            };
+            let lost = state.lost;
+            let message = format!("the spool for `{address}` {why}; {lost} batches were left out");
+            return Err(io::Error::new(kind, message));
         }
         let why = match state.fault.take() {
             Some(fault) => fault.to_string(),
