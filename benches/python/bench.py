@@ -8,6 +8,8 @@ P1  200,000 `with trace(name):`, 4 deep      P2  200,000 calls of a trivial deco
 P3  200,000 counter samples                  P5  P1 while nothing records
 P6  200,000 durations on 64 tracks with two integer arguments, and 50,000 samples, by the old calls
     the same with the garbage collector on, as programs have it ("collecting")
+    the same with the worker in a process of its own ("process"), to be compared with "P6"
+open  the start of a session with either worker, the median of 20 (in nanoseconds, as the others)
 P7  2,000 durations, each with a list of 200 dicts of 12 mixed values
 A   1,000,000 durations in one call, from arrays
 """
@@ -152,7 +154,19 @@ def novatrace(results, folder):
         path = f"{folder}/{name}.pftrace"
         session = novatrace.open(path, capacity=64 << 20)
         finished(results, name, COUNT, path, work, session.close)
-    for name, collects in (("P6", False), ("P6, collecting", True)):
+    for worker in ("thread", "process"):
+        times = []
+        for _ in range(20):
+            begin = time.perf_counter_ns()
+            session = novatrace.open(f"{folder}/open.pftrace", worker=worker)
+            times.append(time.perf_counter_ns() - begin)
+            assert session.worker == worker
+            session.close()
+        results.add(f"open, {worker}", 1, statistics.median(times))
+    for name, collects, is_process in (
+        ("P6", False, 0), ("P6, process", False, 1), ("P6, collecting", True, 0), ("P6, collecting, process", True, 1),
+    ):
+        os.environ["BOSSANOVA_PROTOBUF_MP"] = str(is_process)
         path = f"{folder}/p6.pftrace"
         trace = _tgen.TraceGenerator(path, 0)
         tracks = [trace.get_cluster_tgen(at // 8, 0).create_track(f"t{at}", at) for at in range(64)]
@@ -168,6 +182,7 @@ def novatrace(results, folder):
         # The next one has the same path.
         del trace, tracks, counters
         gc.collect()
+    os.environ["BOSSANOVA_PROTOBUF_MP"] = "0"
     path = f"{folder}/p7.pftrace"
     trace = _tgen.TraceGenerator(path, 0)
     track = trace.get_cluster_tgen(0, 0).create_track("t", 0)

@@ -517,3 +517,16 @@ def test_a_program_under_run_has_one(oracle, path):
     wait_for_worker(path)
     names = [row[0] for row in oracle.read(path).rows("select name from slice")]
     assert sum(name.startswith("called ") for name in names) == 1, names
+
+
+def test_parts_lie_beside_a_file_that_is_named_by_a_relative_path(oracle, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with novatrace.TraceGenerator("a.pftrace", worker="process", rotate_bytes=2_000) as trace:
+        track = trace.track("t")
+        for at in range(1_000):
+            track.duration(at * 10, 5, "a", at=at)
+            if at % 200 == 0:
+                trace.flush()
+    parts = sorted(tmp_path.iterdir())
+    assert len(parts) > 2 and trace.worker == "process"
+    assert sorted(at for part in parts for at in recorded(oracle, part)) == list(range(1_000))
