@@ -38,6 +38,11 @@ def contenders(folder):
     yield "plain", python, None
     yield "novatrace run", [*novatrace, "-o", path(folder, "a.pftrace")], path(folder, "a.pftrace")
     yield (
+        "novatrace run --compression zlib",
+        [*novatrace, "--compression", "zlib", "-o", path(folder, "z.pftrace")],
+        path(folder, "z.pftrace"),
+    )
+    yield (
         "novatrace run --min-duration 100",
         [*novatrace, "--min-duration", "100", "-o", path(folder, "b.pftrace")],
         path(folder, "b.pftrace"),

@@ -183,10 +183,15 @@ def novatrace(results, folder):
         del trace, tracks, counters
         gc.collect()
     os.environ["BOSSANOVA_PROTOBUF_MP"] = "0"
-    path = f"{folder}/p7.pftrace"
-    trace = _tgen.TraceGenerator(path, 0)
-    track = trace.get_cluster_tgen(0, 0).create_track("t", 0)
-    finished(results, "P7", 2_000, path, lambda: details(track.duration), trace.block_until_all_tasks_done)
+    for name, compression in (("P7", "none"), ("P7, zlib", "zlib")):
+        os.environ["NOVATRACE_COMPRESSION"] = compression
+        path = f"{folder}/p7.pftrace"
+        trace = _tgen.TraceGenerator(path, 0)
+        track = trace.get_cluster_tgen(0, 0).create_track("t", 0)
+        finished(results, name, 2_000, path, lambda: details(track.duration), trace.block_until_all_tasks_done)
+        del trace, track
+        gc.collect()
+    del os.environ["NOVATRACE_COMPRESSION"]
     path = f"{folder}/arrays.pftrace"
     trace = novatrace.TraceGenerator(path)
     track = trace.track("t")
@@ -291,6 +296,8 @@ def perfetto(results, folder):
         event(builder, TrackEvent.TYPE_SLICE_END, 1, int((ts + dur) * 1e9))
 
     finished(results, "P7", 2_000, path, lambda: details(deep), lambda: save(builder, path))
+    # The same beside novatrace's compressed file.
+    results["P7, zlib"] = results["P7"]
 
 
 def retrobus(results, folder):
