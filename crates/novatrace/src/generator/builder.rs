@@ -232,9 +232,9 @@ impl TraceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Create`] if the path is a directory, its parent is missing, or the operating
-    /// system refuses: nothing is created then. [`ErrorKind::Environment`] if `NOVATRACE_COMPRESSION` names no
-    /// compression. [`ErrorKind::Worker`] if no thread can be started.
+    /// [`ErrorKind::Create`](crate::ErrorKind::Create) if the path is a directory, its parent is missing, or the operating
+    /// system refuses: nothing is created then. [`ErrorKind::Environment`](crate::ErrorKind::Environment) if `NOVATRACE_COMPRESSION` names no
+    /// compression. [`ErrorKind::Worker`](crate::ErrorKind::Worker) if no thread can be started.
     pub fn create(mut self, path: impl AsRef<Path>) -> Result<TraceGenerator, Error> {
         // Before the file is touched.
         self.config.compression = sink::compression(self.config.compression)?;
@@ -246,7 +246,7 @@ impl TraceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Worker`] if no thread can be started; [`ErrorKind::RotatesNoSink`] with
+    /// [`ErrorKind::Worker`](crate::ErrorKind::Worker) if no thread can be started; [`ErrorKind::RotatesNoSink`](crate::ErrorKind::RotatesNoSink) with
     /// [`rotate`](Self::rotate).
     pub fn sink(self, sink: impl Sink + 'static) -> Result<TraceGenerator, Error> {
         rotate::refuse(&self.config)?;
