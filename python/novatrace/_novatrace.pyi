@@ -14,7 +14,7 @@ _Texts = str | Iterable[str]
 _Numbers = Any  # an array, or a sequence of numbers
 
 def open(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | None = None,
     *,
     categories: str | None = None,
     capacity: int | None = None,
@@ -28,6 +28,9 @@ def open(
     rotate_bytes: int | None = None,
     rotate_seconds: float | None = None,
     keep: int | None = None,
+    flight_recorder: int | str | None = None,
+    dump_on_signal: tuple[int, str | os.PathLike[str]] | None = None,
+    dump_if_slower: tuple[str, float, str | os.PathLike[str]] | None = None,
 ) -> Session:
     """Starts recording into a file, which is created or emptied: everything that `trace`, `instant`,
     counters and decorated functions say from here on, of all threads, until the session is closed.
@@ -52,6 +55,11 @@ def open(
 
     A path such as `"tcp://localhost:9011"` or `"unix:/run/novatrace.sock"` is no file, but a stream to
     `novatrace receive` there.
+
+    With `flight_recorder`, such as `"64MB"`, `"30s"` or `"64MB,30s"`, there is no path: the last of the recording is kept
+    in memory until `Session.dump`. `dump_on_signal=(signal.SIGUSR1, "app-{n}.pftrace")` dumps at a signal, and
+    `dump_if_slower=("request", 1.0, "slow-{n}.pftrace")` when a span of that name or category took as many seconds, but
+    once a minute at most. `{n}` is the dump's number, `{pid}` the process's.
 
     Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
     the file cannot be made.
@@ -92,8 +100,8 @@ class Session:
     """
 
     @property
-    def path(self) -> str:
-        """The file, as it was named."""
+    def path(self) -> str | None:
+        """The file, as it was named; `None` for a flight recorder."""
 
     @property
     def closed(self) -> bool:
@@ -110,6 +118,19 @@ class Session:
         """Waits until everything that was recorded before is in the file.
 
         Raises `TraceFileError` if the file took no more, also if that was earlier."""
+
+    def dump(self, path: str | os.PathLike[str]) -> Dump:
+        """Writes what a flight recorder has to a file: the last of what was recorded before. Recording goes on.
+
+        Raises `TraceFileError` if the file cannot be made or written, and `TraceStateError` if the session is closed or
+        has no flight recorder.
+
+        >>> with novatrace.open(flight_recorder="64MB") as session:
+        ...     novatrace.instant("hello")
+        ...     dump = session.dump("odd.pftrace")
+        >>> dump.events, dump.overwritten
+        (1, 0)
+        """
 
     def close(self) -> Report:
         """Ends the recording and completes the file. Spans that are open end now.
@@ -130,6 +151,26 @@ class Session:
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None: ...
+
+@final
+class Dump:
+    """A file that a flight recorder was dumped to, from `Session.dump`."""
+
+    @property
+    def path(self) -> str:
+        """The file."""
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+
+    @property
+    def events(self) -> int:
+        """Spans, instants and counter samples in it, but for spans that began before it."""
+
+    @property
+    def overwritten(self) -> int:
+        """Events that were recorded before those."""
 
 @final
 class Report:

@@ -258,10 +258,15 @@ fn check_plan(oracle: &Oracle, plan: &Plan, cuts: &mut u64) {
     let whole_stats = record(plan, builder.clone(), &path);
     let whole = load(oracle, &[path]);
     let path = folder.path().join("cut.pftrace");
-    let stats = record(plan, builder.rotate(Rotate::bytes(3_000)), &path);
+    // What is compressed has arrived late, when the part may be over.
+    let compression = if plan.threads == 2 { "zlib:1" } else { "none" };
+    let builder = builder.compression(compression.parse().expect("it is one"));
+    let stats = record(plan, builder.rotate(Rotate::bytes(6_000)), &path);
     let paths = part_paths(&path);
     let parts = load(oracle, &paths);
     assert_eq!(parts.len(), usize::try_from(stats.parts).expect("few"));
+    let len = |path: &PathBuf| path.metadata().expect("there").len();
+    assert_eq!(stats.bytes, paths.iter().map(len).sum::<u64>());
     assert_eq!((stats.events, stats.left_open), (whole_stats.events, whole_stats.left_open));
     *cuts += stats.parts - 1;
 
@@ -277,7 +282,9 @@ fn check_plan(oracle: &Oracle, plan: &Plan, cuts: &mut u64) {
     }
     assert_eq!(found, BTreeMap::new());
     assert_eq!(samples(&parts), samples(&whole));
-    check_heads(oracle, &paths);
+    if compression == "none" {
+        check_heads(oracle, &paths);
+    }
 
     // As one file, the pieces are the rows of the parts.
     let bytes: Vec<u8> =
@@ -316,8 +323,8 @@ fn check_random(cases: u64, mut check: impl FnMut(&Plan)) {
 fn random_timelines_in_parts_are_the_ones_in_one_file() {
     let oracle = oracle_or_skip!();
     let mut cuts = 0;
-    check_random(6, |plan| check_plan(&oracle, plan, &mut cuts));
-    assert!(cuts > 20, "{cuts} cuts");
+    check_random(4, |plan| check_plan(&oracle, plan, &mut cuts));
+    assert!(cuts > 4, "{cuts} cuts");
 }
 
 /// When something was done: before and after.
@@ -423,7 +430,7 @@ fn what_threads_do_over_many_parts_is_told_whole() {
     let _one = ONE.lock().expect("not poisoned");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("live.pftrace");
-    let builder = Session::builder().rotate(Rotate::bytes(6_000));
+    let builder = Session::builder().rotate(Rotate::bytes(12_000));
     // Small buffers, so that the worker takes little at a time.
     let builder = builder.overflow(Overflow::Block).capacity(4 << 10);
     let session = builder.create(&path).expect("writable");
@@ -447,7 +454,7 @@ fn what_threads_do_over_many_parts_is_told_whole() {
     all.insert(outer.id, outer);
     let report = session.close().expect("the disk takes it");
     assert_eq!((report.lost, report.left_open, report.dropped), (0, 0, 0));
-    assert!(report.parts > 10, "{report:?}");
+    assert!(report.parts > 5, "{report:?}");
 
     let paths = part_paths(&path);
     assert_eq!(paths.len(), usize::try_from(report.parts).expect("few"));
@@ -508,9 +515,12 @@ fn the_oldest_parts_are_removed_and_those_of_an_earlier_trace_too() {
     let (_, stats) = record(Rotate::bytes(1_000));
     assert!(stats.parts > 5, "{stats:?}");
     assert_eq!(names().len(), usize::try_from(stats.parts).expect("few"));
-    let (_, stats) = record(Rotate::bytes(1_000).keep(2));
-    let last = stats.parts;
-    assert_eq!(names(), [last - 1, last].map(|number| format!("sim.{number:04}.pftrace")).into());
+    // The first of them is not there when it is recorded again.
+    for _ in 0..2 {
+        let (_, stats) = record(Rotate::bytes(1_000).keep(2));
+        let last = [stats.parts - 1, stats.parts];
+        assert_eq!(names(), last.map(|number| format!("sim.{number:04}.pftrace")).into());
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use novatrace::{Attribute, Compression, Rotate, Worker};
+use novatrace::{Attribute, Compression, FlightRecorder, Rotate, Worker};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -46,6 +46,48 @@ pub(crate) fn rotate(
         (None, None) => return Ok(None),
     };
     Ok(Some(rotate.keep(keep.unwrap_or_default())))
+}
+
+/// How much of a recording is kept in memory: bytes as a number, or a text such as "64MB", "30s" or "64MB,30s".
+pub(crate) fn flight_recorder(given: &Bound<'_, PyAny>) -> PyResult<FlightRecorder> {
+    let py = given.py();
+    if let Ok(bytes) = given.extract::<usize>() {
+        return Ok(FlightRecorder::bytes(bytes));
+    }
+    let given = any_text(given)?;
+    let limits = text(&given);
+    let wrong = || {
+        let message = "flight_recorder is \"64MB\", \"30s\" or both, with a comma between, not";
+        value_error(py, format!("{message} {limits:?}"))
+    };
+    let (mut bytes, mut seconds) = (None, None);
+    for limit in limits.split(',').map(str::trim) {
+        let digits = limit.find(|char: char| !char.is_ascii_digit()).unwrap_or(limit.len());
+        let (number, unit) = limit.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let factor = match unit.trim() {
+            "s" => {
+                seconds = Some(number);
+                continue;
+            }
+            "B" => 1,
+            "kB" | "KB" => 1_000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        let number = number.checked_mul(factor).and_then(|bytes| usize::try_from(bytes).ok());
+        bytes = Some(number.ok_or_else(wrong)?);
+    }
+    match (bytes, seconds) {
+        (Some(bytes), Some(seconds)) => Ok(FlightRecorder::bytes(bytes).or_seconds(seconds)),
+        (Some(bytes), None) => Ok(FlightRecorder::bytes(bytes)),
+        (None, Some(seconds)) => Ok(FlightRecorder::seconds(seconds)),
+        (None, None) => Err(wrong()),
+    }
 }
 
 /// When a batch goes to the file: of the usual size, or after so many seconds.

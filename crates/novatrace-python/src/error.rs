@@ -23,10 +23,11 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
             let number = source.raw_os_error().or_else(|| errno(py, "EIO"));
             return file_error(py, &message, number, path.as_deref());
         }
-        ErrorKind::Worker(source) => {
+        ErrorKind::Worker(source) | ErrorKind::Signal { source, .. } => {
             return file_error(py, &message, source.raw_os_error(), None);
         }
         ErrorKind::AlreadyOpen { .. }
+        | ErrorKind::NoFlightRecorder
         | ErrorKind::Forked { .. }
         | ErrorKind::Finished { .. }
         | ErrorKind::EndWithoutBegin { .. } => "TraceStateError",

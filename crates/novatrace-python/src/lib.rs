@@ -54,8 +54,8 @@ mod _novatrace {
     };
     #[pymodule_export]
     use super::live::{
-        PyCounter, PyLiveTrack, Report, Session, Span, close, counter, flow, instant, is_recording,
-        open, session, trace, track,
+        Dump, PyCounter, PyLiveTrack, Report, Session, Span, close, counter, flow, instant,
+        is_recording, open, session, trace, track,
     };
     #[pymodule_export]
     use super::monitor::_monitors;

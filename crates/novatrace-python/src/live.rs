@@ -3,12 +3,13 @@
 
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn, end_those_said, flow_of};
-use novatrace::{LiveTrack, Name, Overflow, TrackSpan};
+use novatrace::{FlightRecorder, LiveTrack, Name, Overflow, TrackSpan};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -31,7 +32,7 @@ static OPENED: Mutex<Option<Known>> = Mutex::new(None);
 #[derive(Clone)]
 struct Known {
     session: Shared,
-    path: PathBuf,
+    path: Option<PathBuf>,
     worker: &'static str,
     /// Where it was opened.
     place: String,
@@ -45,17 +46,17 @@ static SESSIONS: AtomicU64 = AtomicU64::new(0);
 #[pyclass(frozen, module = "novatrace")]
 pub(crate) struct Session {
     session: Shared,
-    path: PathBuf,
+    path: Option<PathBuf>,
     worker: &'static str,
 }
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None))]
+#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
-    path: PathBuf,
+    path: Option<PathBuf>,
     categories: Option<&str>,
     capacity: Option<usize>,
     overflow: &str,
@@ -68,7 +69,11 @@ pub(crate) fn open(
     rotate_bytes: Option<u64>,
     rotate_seconds: Option<f64>,
     keep: Option<u32>,
+    flight_recorder: Option<&Bound<'_, PyAny>>,
+    dump_on_signal: Option<(i32, PathBuf)>,
+    dump_if_slower: Option<(String, f64, PathBuf)>,
 ) -> PyResult<Session> {
+    let to = destination(py, path, flight_recorder, dump_on_signal, dump_if_slower)?;
     let mut builder = novatrace::Session::builder();
     if let Some(categories) = categories {
         builder = builder.categories(categories);
@@ -105,7 +110,14 @@ pub(crate) fn open(
     };
     builder = builder.process_name(&name);
     let place = Place::of_caller(py).map(|place| place.shown(py)).unwrap_or_default();
-    let opened = py.detach(|| builder.create(&path));
+    let path = match &to {
+        To::File(path) => Some(path.clone()),
+        To::Memory(_) => None,
+    };
+    let opened = py.detach(|| match to {
+        To::File(path) => builder.create(path),
+        To::Memory(recorder) => builder.flight_recorder(recorder),
+    });
     if let Err(error) = &opened
         && matches!(error.kind(), novatrace::ErrorKind::AlreadyOpen { .. })
     {
@@ -127,8 +139,55 @@ pub(crate) fn open(
     let known = Known { session: Arc::clone(&session), path: path.clone(), worker, place };
     *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     SESSIONS.fetch_add(1, Ordering::Relaxed);
-    tell_fallback(py, &path, fallback.as_deref());
+    let shown = path.as_deref().unwrap_or(Path::new("a recording in memory"));
+    tell_fallback(py, shown, fallback.as_deref());
     Ok(Session { session, path, worker })
+}
+
+/// Where a session records to.
+enum To {
+    File(PathBuf),
+    Memory(FlightRecorder),
+}
+
+/// A span that takes so long is dumped, but not another one within a minute.
+const SLOW_EVERY: Duration = Duration::from_secs(60);
+
+fn destination(
+    py: Python<'_>,
+    path: Option<PathBuf>,
+    flight_recorder: Option<&Bound<'_, PyAny>>,
+    dump_on_signal: Option<(i32, PathBuf)>,
+    dump_if_slower: Option<(String, f64, PathBuf)>,
+) -> PyResult<To> {
+    let wrong = |message: &str| Err(PyTypeError::new_err(message.to_owned()));
+    let Some(recorder) = flight_recorder else {
+        if dump_on_signal.is_some() || dump_if_slower.is_some() {
+            return wrong("dumps are a flight recorder's: give flight_recorder too");
+        }
+        return path.map_or_else(
+            || wrong("open() needs a path, or flight_recorder"),
+            |path| Ok(To::File(path)),
+        );
+    };
+    if path.is_some() {
+        return wrong("a flight recorder has no path: give it to dump()");
+    }
+    let mut recorder = choices::flight_recorder(recorder)?;
+    if let Some((what, seconds, path)) = dump_if_slower {
+        let limit = Duration::try_from_secs_f64(seconds)
+            .map_err(|error| value_error(py, format!("dump_if_slower: {error}")))?;
+        recorder = recorder.dump_if_slower(&what, limit, SLOW_EVERY, path);
+    }
+    #[cfg(unix)]
+    if let Some((signal, path)) = dump_on_signal {
+        recorder = recorder.dump_on_signal(signal, path);
+    }
+    #[cfg(not(unix))]
+    if dump_on_signal.is_some() {
+        return Err(value_error(py, "dump_on_signal: there are no such signals here"));
+    }
+    Ok(To::Memory(recorder))
 }
 
 fn known() -> Option<Known> {
@@ -172,8 +231,8 @@ fn program_name(py: Python<'_>) -> PyResult<String> {
 impl Session {
     #[doc = stub!("Session.path")]
     #[getter]
-    fn path(&self) -> &OsStr {
-        self.path.as_os_str()
+    fn path(&self) -> Option<&OsStr> {
+        self.path.as_ref().map(|path| path.as_os_str())
     }
 
     #[doc = stub!("Session.worker")]
@@ -198,6 +257,18 @@ impl Session {
             None => Ok(()),
         })
         .or_raise(py)
+    }
+
+    #[doc = stub!("Session.dump")]
+    fn dump(&self, py: Python<'_>, path: PathBuf) -> PyResult<Dump> {
+        let dumped = py.detach(|| {
+            let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+            session.as_ref().map(|session| session.dump(path))
+        });
+        match dumped {
+            Some(dump) => dump.or_raise(py).map(Dump),
+            None => Err(state_error(py, "the session is closed already")),
+        }
     }
 
     #[doc = stub!("Session.close")]
@@ -242,7 +313,10 @@ impl Session {
     }
 
     fn __repr__(&self) -> String {
-        format!("<novatrace.Session {:?}>", self.path.display())
+        match &self.path {
+            Some(path) => format!("<novatrace.Session {:?}>", path.display()),
+            None => "<novatrace.Session in memory>".to_owned(),
+        }
     }
 }
 
@@ -308,6 +382,39 @@ impl Report {
             "Report(events={events}, lost={lost}, dropped={dropped}, left_open={left_open}, \
              threads={threads}, bytes={bytes})"
         )
+    }
+}
+
+#[doc = stub!("Dump")]
+#[pyclass(frozen, module = "novatrace")]
+pub(crate) struct Dump(novatrace::Dump);
+
+#[pymethods]
+impl Dump {
+    #[doc = stub!("Dump.path")]
+    #[getter]
+    fn path(&self) -> &OsStr {
+        self.0.path.as_os_str()
+    }
+    #[doc = stub!("Dump.bytes")]
+    #[getter]
+    fn bytes(&self) -> u64 {
+        self.0.bytes
+    }
+    #[doc = stub!("Dump.events")]
+    #[getter]
+    fn events(&self) -> u64 {
+        self.0.events
+    }
+    #[doc = stub!("Dump.overwritten")]
+    #[getter]
+    fn overwritten(&self) -> u64 {
+        self.0.overwritten
+    }
+    fn __repr__(&self) -> String {
+        let novatrace::Dump { path, bytes, events, overwritten, .. } = &self.0;
+        let path = path.display();
+        format!("Dump({path:?}, bytes={bytes}, events={events}, overwritten={overwritten})")
     }
 }
 

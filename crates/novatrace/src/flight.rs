@@ -22,8 +22,8 @@ use crate::worker::{Config, Link, write_header};
 const PARTS: usize = 8;
 /// Without a limit of bytes.
 const DEFAULT_BYTES: usize = 256 << 20;
-/// A chunk is no larger, unless a batch is.
-const CHUNK_BYTES: usize = 256 << 10;
+/// A batch of so many bytes may become a chunk as it is; smaller ones are put together.
+const MIN_WHOLE: usize = 32 << 10;
 
 /// How much of a recording is kept in memory, and when it is written to a file: for
 /// [`SessionBuilder::flight_recorder`](crate::SessionBuilder::flight_recorder).
@@ -302,9 +302,9 @@ impl Flight {
             && last.len() + len <= last.capacity()
         {
             last.append(batch);
-        } else if len < batch.capacity() / 8 * 7 {
-            // Most of it would be empty.
-            let mut chunk = Vec::with_capacity(len.max(CHUNK_BYTES / 8));
+        } else if len < MIN_WHOLE || len < batch.capacity() / 8 * 7 {
+            // Too small, or much of it empty.
+            let mut chunk = Vec::with_capacity(len.max(MIN_WHOLE));
             chunk.append(batch);
             part.chunks.push(Arc::new(chunk));
         } else {
@@ -516,17 +516,17 @@ mod tests {
 
     #[test]
     fn a_full_batch_is_kept_without_being_copied_and_its_place_taken_by_one_given_up() {
-        let flight = flight(1_000);
-        let mut batch = Vec::with_capacity(1_000);
+        let flight = flight(MIN_WHOLE);
+        let mut batch = Vec::with_capacity(MIN_WHOLE);
         let mut places = vec![];
         for _ in 0..6 {
-            batch.resize(1_000, 7);
+            batch.resize(MIN_WHOLE, 7);
             places.push(batch.as_ptr());
             flight.begin_part();
             flight.take(&mut batch, 1);
-            assert!(batch.is_empty() && batch.capacity() >= 1_000);
+            assert!(batch.is_empty() && batch.capacity() >= MIN_WHOLE);
         }
-        assert_eq!(flight.kept().0.iter().map(|chunk| chunk.len()).sum::<usize>(), 1_000);
+        assert_eq!(flight.kept().0.iter().map(|chunk| chunk.len()).sum::<usize>(), MIN_WHOLE);
         places.sort_unstable();
         places.dedup();
         assert!(places.len() < 6, "{places:?}");

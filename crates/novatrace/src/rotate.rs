@@ -104,14 +104,13 @@ pub(crate) fn create(config: &mut Config, path: &Path) -> Result<FileSink, Error
     // Whatever folder the program goes to.
     config.rotate_path = Some(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     // Parts of an earlier trace would be taken for this one's. Its last is locked if it is not finished.
-    let old = (1..).map(|number| part_path(path, number)).take_while(|part| part.exists());
-    let old: Vec<PathBuf> = old.collect();
+    let old = parts_of(path);
     if let Some(last) = old.last() {
-        drop(FileSink::create(last).map_err(ErrorKind::Create)?);
+        drop(FileSink::create(part_path(path, *last)).map_err(ErrorKind::Create)?);
     }
     let first = FileSink::create(part_path(path, 1)).map_err(ErrorKind::Create)?;
-    for part in old.iter().skip(1) {
-        let _ = std::fs::remove_file(part); // It is empty or will be overwritten.
+    for number in old.into_iter().filter(|number| *number != 1) {
+        let _ = std::fs::remove_file(part_path(path, number)); // As when there are too many.
     }
     Ok(first)
 }
@@ -130,6 +129,21 @@ fn part_path(path: &Path, number: u32) -> PathBuf {
         name.push(extension);
     }
     path.with_file_name(name)
+}
+
+/// The parts of `path` that there are, in order.
+fn parts_of(path: &Path) -> Vec<u32> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(files) = std::fs::read_dir(folder.unwrap_or(Path::new("."))) else { return vec![] };
+    let number = |name: &Path| {
+        let stem = if path.extension().is_some() { Path::new(name.file_stem()?) } else { name };
+        let number = stem.extension()?.to_str()?.parse().ok()?;
+        (Some(name) == part_path(path, number).file_name().map(Path::new)).then_some(number)
+    };
+    let names = files.filter_map(|file| Some(file.ok()?.file_name()));
+    let mut numbers: Vec<u32> = names.filter_map(|name| number(Path::new(&name))).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// The parts of a trace, as the worker goes from one to the next.
@@ -162,10 +176,11 @@ impl Rotation {
         part_path(&self.path, self.number)
     }
 
-    /// Whether a part of so many bytes is to end, of which some were carried over.
-    pub(crate) fn is_full(&self, bytes: u64, carried: u64) -> bool {
+    /// Whether a part of so many bytes is to end, of which some were carried over, and in which something
+    /// has happened since or not.
+    pub(crate) fn is_full(&self, bytes: u64, carried: u64, has_events: bool) -> bool {
         let is_large = bytes >= self.rotate.bytes && bytes / 2 >= carried;
-        bytes > carried && (is_large || self.since.elapsed() >= self.rotate.every)
+        has_events && (is_large || self.since.elapsed() >= self.rotate.every)
     }
 
     /// Goes on to the next part, whatever becomes of it.
@@ -202,6 +217,28 @@ mod tests {
     }
 
     #[test]
+    fn parts_are_known_by_their_names_and_nothing_else_is_taken_for_one() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let others = [
+            "run.pftrace",
+            "run.1.pftrace",
+            "run.00001.pftrace",
+            "run.0004.json",
+            "run.x.pftrace",
+            "my.run.0004.pftrace",
+            "run.0004",
+        ];
+        for name in
+            ["run.0012.pftrace", "run.0003.pftrace", "run.12345.pftrace"].iter().chain(&others)
+        {
+            std::fs::write(folder.path().join(name), "").expect("writable");
+        }
+        assert_eq!(parts_of(&folder.path().join("run.pftrace")), [3, 12, 12_345]);
+        assert_eq!(parts_of(&folder.path().join("run")), [4]);
+        assert_eq!(parts_of(&folder.path().join("missing/run.pftrace")), [0_u32; 0]);
+    }
+
+    #[test]
     fn a_part_ends_by_size_or_age_but_never_without_an_event() {
         let at = |rotate| {
             let mut config = crate::TraceGenerator::builder().rotate(rotate).into_config();
@@ -209,11 +246,11 @@ mod tests {
             Rotation::of(&config).expect("it rotates")
         };
         let by_size = at(Rotate::bytes(100));
-        assert!(!by_size.is_full(99, 10) && by_size.is_full(100, 10));
-        assert!(!by_size.is_full(150, 100), "most of it was carried over");
+        assert!(!by_size.is_full(99, 10, true) && by_size.is_full(100, 10, true));
+        assert!(!by_size.is_full(150, 100, true), "most of it was carried over");
         let by_age = at(Rotate::every(Duration::ZERO).or_bytes(1 << 40));
-        assert!(by_age.is_full(11, 10) && !by_age.is_full(10, 10));
+        assert!(by_age.is_full(11, 10, true) && !by_age.is_full(11, 10, false));
         let by_both = at(Rotate::bytes(100).or_every(Duration::from_secs(3_600)));
-        assert!(!by_both.is_full(99, 10) && by_both.is_full(100, 10));
+        assert!(!by_both.is_full(99, 10, true) && by_both.is_full(100, 10, true));
     }
 }

@@ -252,7 +252,7 @@ impl TraceBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Worker`] if no thread can be started; [`ErrorKind::RotatesNoSink`] with
+    /// [`ErrorKind::Worker`](crate::ErrorKind::Worker) if no thread can be started; [`ErrorKind::RotatesNoSink`](crate::ErrorKind::RotatesNoSink) with
     /// [`rotate`](Self::rotate).
     pub fn sink(self, sink: impl Sink + 'static) -> Result<TraceGenerator, Error> {
         rotate::refuse(&self.config)?;

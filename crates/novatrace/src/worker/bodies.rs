@@ -15,12 +15,24 @@ impl Bodies {
     #[cold]
     #[inline(never)]
     pub(crate) fn begin(&mut self, depth: usize, ns: u64, body: &[u8]) {
-        if let Some(&(start, _)) = self.starts.get(depth) {
-            self.bytes.truncate(start);
-            self.starts.truncate(depth);
-        }
+        self.begin_known(depth);
         self.starts.resize(depth + 1, (self.bytes.len(), ns));
         self.bytes.extend_from_slice(body);
+    }
+
+    /// A slice has begun that lies so deep, and of which others know what it said.
+    #[inline(always)]
+    pub(crate) fn begin_known(&mut self, depth: usize) {
+        if self.starts.len() > depth {
+            self.forget(depth);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn forget(&mut self, depth: usize) {
+        self.bytes.truncate(self.starts[depth].0);
+        self.starts.truncate(depth);
     }
 
     /// What the slice that is open there said; nothing if nobody knows.
@@ -73,6 +85,9 @@ mod tests {
         bodies.begin(4, 50, b"deep");
         assert_eq!([bodies.at(1), bodies.at(3), bodies.at(4)], [&b"second"[..], b"", b"deep"]);
         assert_eq!([bodies.since(0), bodies.since(1), bodies.since(5)], [Some(10), Some(40), None]);
+        bodies.begin_known(7);
+        bodies.begin_known(4);
+        assert_eq!([bodies.at(0), bodies.at(1), bodies.at(4)], [&b"outer"[..], b"second", b""]);
         bodies.begin(0, 60, b"o");
         assert_eq!([bodies.at(0), bodies.at(4)], [&b"o"[..], b""]);
     }

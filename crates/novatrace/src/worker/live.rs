@@ -406,7 +406,12 @@ impl Worker<'_> {
                 let lead =
                     self.said(book, number, &record[LIVE_HEAD_WORDS..], ns, EventType::SliceBegin);
                 if self.out.carries() {
-                    self.remember(book, lead, &record[LIVE_HEAD_WORDS..], ns);
+                    let is_all = record.len() == LIVE_HEAD_WORDS && lead != CONTINUED;
+                    if is_all && !self.out.watches() {
+                        book.bodies.begin_known(book.open.len());
+                    } else {
+                        self.remember(book, is_all.then_some(lead), ns);
+                    }
                 }
                 book.open.push(Span::Shown(lead));
                 book.shown += 1;
@@ -458,12 +463,12 @@ impl Worker<'_> {
         self.said_plainly(book, site, items, ns, event)
     }
 
-    /// Remembers what a span has just said.
+    /// Remembers what a span has just said: no more than `lead`, if that is given.
     #[cold]
     #[inline(never)]
-    fn remember(&mut self, book: &mut Book, lead: Piece, items: &[u64], ns: u64) {
+    fn remember(&mut self, book: &mut Book, lead: Option<Piece>, ns: u64) {
         let Some(live) = &mut self.live else { return };
-        if items.is_empty() && lead != CONTINUED {
+        if let Some(lead) = lead {
             live.body.clear();
             EventBody::new(&mut live.body).piece(lead);
         }
@@ -515,9 +520,14 @@ impl Worker<'_> {
             let Book { sequence, open, bodies, last_ns, .. } = &mut thread.book;
             let mut carry = Carry { dictionary, sequence, out };
             for (depth, span) in open.iter().enumerate() {
-                if span.is_shown() {
-                    carry.slice(*last_ns, None, bodies.at(depth));
+                let Span::Shown(lead) = *span else { continue };
+                let mut body = bodies.at(depth);
+                if body.is_empty() && lead != CONTINUED {
+                    live.body.clear();
+                    EventBody::new(&mut live.body).piece(lead);
+                    body = &live.body;
                 }
+                carry.slice(*last_ns, None, body);
             }
         }
         for (row, sample) in (0..).zip(std::mem::take(&mut live.samples)) {

@@ -52,6 +52,7 @@ pub(crate) struct Output {
     /// What had been written before the part, and what has been carried over into it.
     bytes_before: u64,
     bytes_carried: u64,
+    events_before: u64,
     /// Since when the batch has not been empty, as far as it has been noticed.
     since: Option<Instant>,
     /// The sink's first error; it gets nothing more then.
@@ -95,6 +96,7 @@ impl Output {
             slow: Vec::new(),
             bytes_before: 0,
             bytes_carried: 0,
+            events_before: 0,
             since: None,
             error: None,
             has_failed: false,
@@ -291,7 +293,9 @@ impl Output {
     pub(crate) fn is_part_full(&self) -> bool {
         let Some(rotation) = &self.rotation else { return false };
         let (bytes, carried) = (self.gathered() - self.bytes_before, self.bytes_carried);
-        !self.has_failed && rotation.is_full(bytes, carried)
+        // In memory, time goes on also when nothing happens.
+        let has_events = self.flight.is_some() || self.events_gathered() > self.events_before;
+        !self.has_failed && rotation.is_full(bytes, carried, has_events)
     }
 
     /// What has been gathered is the last of this part.
@@ -325,6 +329,11 @@ impl Output {
         self.bytes + pending + self.batch.len() as u64
     }
 
+    fn events_gathered(&self) -> u64 {
+        let pending: u64 = self.pending.iter().map(|batch| batch.events).sum();
+        self.events + pending + self.batch_events
+    }
+
     /// What has been gathered is what every part begins with.
     pub(crate) fn part_begins(&mut self) {
         if let Some(flight) = &self.flight {
@@ -338,6 +347,7 @@ impl Output {
             self.batch.append(&mut self.carried);
             self.batch_packets += std::mem::take(&mut self.carried_packets);
         }
+        self.events_before = self.events_gathered();
         self.bytes_carried = self.gathered() - self.bytes_before;
     }
 
