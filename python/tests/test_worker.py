@@ -59,7 +59,11 @@ def start(code, path, warnings="error", **options):
 
 def run(code, path, *, status=0, **options):
     program = start(code, path, stdout=subprocess.PIPE, **options)
-    stdout, stderr = program.communicate(timeout=60)
+    try:
+        stdout, stderr = program.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        raise
     assert program.returncode == status, stderr
     wait_for_worker(path)
     return stdout, stderr
