@@ -200,11 +200,13 @@ fn receive(socket: &mut Socket, stream: &Mutex<Stream>, tell: &Tell) -> Result<b
                 if batches != stream.next {
                     return Err(Fault::Connection(wrong("batches are missing at its end")));
                 }
-                if stream.finish().map_err(Fault::File)? {
+                let is_new = stream.finish().map_err(Fault::File)?;
+                // First, since whoever is told may end the process.
+                let _ = Answer::Done.write(socket);
+                if is_new {
                     let (path, bytes) = (stream.path.clone(), stream.bytes);
                     tell(Received::Completed { path, bytes, lost });
                 }
-                let _ = Answer::Done.write(socket);
                 return Ok(true);
             }
             Said::Hello { .. } => return Err(Fault::Connection(wrong("it begins twice"))),
