@@ -49,12 +49,12 @@ impl Row {
             *field = Some(value);
             is_new
         });
+        let row = || format!("{what} `{}`", self.name());
         if is_new {
-            self.link.tell_edit(self.index, &format!("{what} `{}`", self.name()), property);
+            self.link.tell_edit(self.index, row, property);
         }
         if is_new && is_written {
-            let row = format!("{what} `{}`", self.name());
-            self.link.fail(ErrorKind::RowSettled { row, property }.into());
+            self.link.fail(ErrorKind::RowSettled { row: row(), property }.into());
         }
     }
 

@@ -534,10 +534,7 @@ impl Link {
         }
         let mut control = self.control();
         control.finish_asked = true;
-        // With the lock, so that whoever starts another worker has done so.
-        let thread = self.worker.get().cloned();
-        self.is_asleep.store(false, Ordering::Relaxed);
-        thread.inspect(Thread::unpark);
+        self.wake();
         while !control.is_done {
             control = self.answered.wait(control).unwrap_or_else(PoisonError::into_inner);
         }
@@ -594,9 +591,9 @@ impl Link {
     }
 
     /// Tells it of a row's new description or unit.
-    pub(crate) fn tell_edit(&self, index: u32, what: &str, property: &str) {
+    pub(crate) fn tell_edit(&self, index: u32, what: impl FnOnce() -> String, property: &str) {
         if let Some(program) = self.program() {
-            let (row, what, property) = (self.rows.facts(index), what.into(), property.into());
+            let (row, what, property) = (self.rows.facts(index), what(), property.into());
             program.send(&Message::Edit { index, row, what, property });
         }
     }
