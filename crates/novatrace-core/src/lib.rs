@@ -68,4 +68,4 @@ pub use piece::{Piece, ShortBody};
 
 /// For whoever puts packets together from parts of others. Not API, as above.
 #[doc(hidden)]
-pub use wire::bytes_field;
+pub use wire::{LENGTH_DELIMITED, bytes_field, read_varint, tag, varint};

@@ -11,7 +11,8 @@ use std::borrow::Cow;
 /// Wire types of protobuf.
 pub(crate) const VARINT: u32 = 0;
 pub(crate) const FIXED64: u32 = 1;
-pub(crate) const LENGTH_DELIMITED: u32 = 2;
+/// The wire type of a field that says how long it is.
+pub const LENGTH_DELIMITED: u32 = 2;
 
 /// A tag that takes one byte; a field number beyond 15 does not compile.
 #[expect(clippy::cast_possible_truncation, reason = "checked, and wire types are below 8")]
@@ -166,8 +167,9 @@ pub(crate) const fn varint_len(value: u64) -> usize {
     (bits * 9 + 64) / 64
 }
 
+/// Appends a varint.
 #[inline(always)]
-pub(crate) fn varint(out: &mut Vec<u8>, value: u64) {
+pub fn varint(out: &mut Vec<u8>, value: u64) {
     if value < 1 << 56 {
         let (bytes, len) = packed_varint(value);
         append(out, bytes.to_le_bytes(), len);
@@ -187,7 +189,8 @@ fn long_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// The varint that `bytes` begin with, and what follows it.
-pub(crate) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+#[must_use]
+pub fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (at, byte) in bytes.iter().enumerate().take(10) {
         value |= u64::from(byte & 0x7F) << (7 * at);
@@ -198,8 +201,9 @@ pub(crate) fn read_varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
     None
 }
 
+/// Appends what a field begins with.
 #[inline(always)]
-pub(crate) fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
+pub fn tag(out: &mut Vec<u8>, field: u32, wire_type: u32) {
     varint(out, u64::from(field << 3 | wire_type));
 }
 

@@ -7,6 +7,7 @@
 use std::io;
 
 use novatrace_core::schema::{trace, trace_packet};
+use novatrace_core::{LENGTH_DELIMITED, read_varint, tag, varint};
 
 use crate::Compression;
 
@@ -88,31 +89,27 @@ impl Bundler {
             }
         };
         let mut head = Vec::with_capacity(16);
-        varint(u64::from(field << 3 | LENGTH_DELIMITED), &mut head);
-        varint(frame.len() as u64, &mut head);
-        varint(u64::from(trace::PACKET << 3 | LENGTH_DELIMITED), out);
-        varint((head.len() + frame.len()) as u64, out);
+        tag(&mut head, field, LENGTH_DELIMITED);
+        varint(&mut head, frame.len() as u64);
+        tag(out, trace::PACKET, LENGTH_DELIMITED);
+        varint(out, (head.len() + frame.len()) as u64);
         out.extend_from_slice(&head);
         out.extend_from_slice(frame);
         Ok(())
     }
 }
 
-const LENGTH_DELIMITED: u32 = 2;
-
 /// The length of as many whole packets as a bundle may have; one at least.
 fn whole_packets(bytes: &[u8]) -> io::Result<usize> {
     // All of them, most of the time; but what are no packets would harm what follows.
     let mut end = 0;
     while let Some(&tag) = bytes.get(end) {
-        let length = (u32::from(tag) == trace::PACKET << 3 | LENGTH_DELIMITED)
+        let next = (u32::from(tag) == trace::PACKET << 3 | LENGTH_DELIMITED)
             .then(|| read_varint(&bytes[end + 1..]))
             .flatten()
-            .and_then(|(length, width)| {
-                (end + 1 + width).checked_add(usize::try_from(length).ok()?)
-            })
-            .filter(|&next| next <= bytes.len());
-        let Some(next) = length else {
+            .and_then(|(length, rest)| Some(rest.get(usize::try_from(length).ok()?..)?.len()))
+            .map(|after| bytes.len() - after);
+        let Some(next) = next else {
             let message = format!("byte {end} of the batch begins no whole packet");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         };
@@ -124,26 +121,6 @@ fn whole_packets(bytes: &[u8]) -> io::Result<usize> {
     Ok(end)
 }
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
-    while value >= 0x80 {
-        out.push(value.to_le_bytes()[0] | 0x80);
-        value >>= 7;
-    }
-    out.push(value.to_le_bytes()[0]);
-}
-
-/// A number and its width.
-fn read_varint(bytes: &[u8]) -> Option<(u64, usize)> {
-    let mut value = 0;
-    for (at, &byte) in bytes.iter().enumerate().take(5) {
-        value |= u64::from(byte & 0x7F) << (7 * at);
-        if byte < 0x80 {
-            return Some((value, at + 1));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -152,7 +129,7 @@ mod tests {
 
     fn packet(len: usize) -> Vec<u8> {
         let mut packet = vec![0x0A];
-        varint(len as u64, &mut packet);
+        varint(&mut packet, len as u64);
         packet.extend((0..len).map(|at| (at * at / 7).to_le_bytes()[0]));
         packet
     }
@@ -162,11 +139,10 @@ mod tests {
         let mut contents = vec![];
         let mut rest = bytes;
         while let [0x0A, behind @ ..] = rest {
-            let (length, width) = read_varint(behind).expect("a length");
-            let (packet, after) = behind[width..].split_at(usize::try_from(length).expect("small"));
-            let (tag, width) = read_varint(packet).expect("a tag");
-            let (length, next) = read_varint(&packet[width..]).expect("a length");
-            let frame = &packet[width + next..];
+            let (length, behind) = read_varint(behind).expect("a length");
+            let (packet, after) = behind.split_at(usize::try_from(length).expect("small"));
+            let (tag, packet) = read_varint(packet).expect("a tag");
+            let (length, frame) = read_varint(packet).expect("a length");
             assert_eq!(frame.len() as u64, length);
             let mut content = vec![];
             match tag >> 3 {
