@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::bundle::Bundler;
+use crate::panics::caught;
 use crate::{Compression, Sink};
 
 /// What may wait to be compressed; then `write` waits.
@@ -211,9 +211,7 @@ impl<S: Sink> Packer<S> {
     fn run(mut self, shared: &Shared) {
         while let Some(job) = self.next_job(shared) {
             let is_last = matches!(job, Job::Finish);
-            // A panic of the sink's is a failure like others.
-            let done = catch_unwind(AssertUnwindSafe(|| self.do_job(&job)));
-            let done = done.unwrap_or_else(|panic| Err(io::Error::other(said(&*panic))));
+            let done = caught(|| self.do_job(&job));
             let mut state = shared.state();
             self.settle(&mut state);
             match job {
@@ -270,7 +268,7 @@ impl<S: Sink> Packer<S> {
     /// Counts what has arrived.
     fn settle(&mut self, state: &mut State) {
         let sink = &self.sink;
-        let asked = catch_unwind(AssertUnwindSafe(|| (sink.pending(), sink.stored_bytes())));
+        let asked = caught(|| Ok((sink.pending(), sink.stored_bytes())));
         let Ok((pending, stored)) = asked else { return };
         while self.taken.len() > pending
             && let Some((batches, bytes)) = self.taken.pop_front()
@@ -280,12 +278,6 @@ impl<S: Sink> Packer<S> {
         }
         state.stored_bytes = stored.unwrap_or(state.stored_bytes);
     }
-}
-
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("the sink panicked: {}", text.unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod error;
 mod file;
 #[cfg(feature = "object-store")]
 mod object;
+mod panics;
 mod stream;
 
 use std::fmt;
@@ -32,6 +33,9 @@ pub use error::CreateError;
 pub use file::FileSink;
 #[cfg(feature = "object-store")]
 pub use object::ObjectSink;
+/// For whoever calls sinks. Not API: it may change with any release.
+#[doc(hidden)]
+pub use panics::{caught, panic_message};
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 
 /// Takes batches of whole packets, in order.

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Once};
 
+use novatrace_sink::panic_message;
+
 use super::session;
 use super::site::registry;
 
@@ -37,10 +39,7 @@ pub(super) fn hook_panics() {
             // The worker, or its sink, would wait for itself; its panic is an error of the session's.
             let live = live.filter(|live| !live.link().is_worker());
             let Some(live) = live else { return before(panic) };
-            let payload = panic.payload();
-            let message = payload.downcast_ref::<&str>().copied();
-            let message = message.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            let message = message.unwrap_or_default();
+            let message = panic_message(panic.payload());
             let place = panic.location().map(ToString::to_string).unwrap_or_default();
             crate::instant!("panic", category = "panic", message = message, place = place);
             let link = live.link();

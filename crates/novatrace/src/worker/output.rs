@@ -1,15 +1,13 @@
 //! Batches of packets on their way to the sink, and what becomes of them when it fails.
 
-use std::any::Any;
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use novatrace_core::Sequence;
-use novatrace_sink::Sink;
+use novatrace_sink::{Sink, caught};
 
 use super::link::Config;
 use crate::error::{Error, ErrorKind};
@@ -380,21 +378,6 @@ impl Output {
     pub(crate) fn events(&self) -> u64 {
         self.events
     }
-}
-
-/// What a sink did; a panic is a failure like others.
-fn caught<T>(call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    // The sink is not called again after a failure.
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let message = panic_message(&*panic);
-        Err(io::Error::other(format!("the sink panicked: {message}")))
-    })
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or_default()
 }
 
 /// When a batch was begun; never a time in a trace.

@@ -9,13 +9,13 @@ use std::time::Duration;
 use novatrace_core::{
     EventBody, ExplicitTrack, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps,
 };
-use novatrace_sink::Sink;
+use novatrace_sink::{Sink, panic_message};
 
 use super::decode::{Dictionary, Place, flows};
 use super::describe::Described;
 use super::link::Link;
 use super::live::Live;
-use super::output::{self, Output};
+use super::output::Output;
 use super::pending::{Entry, EntryKind, Extent};
 use super::rings::{Pass, Patience, Rings};
 use super::stats::Stats;
@@ -48,7 +48,7 @@ pub(crate) fn run(
     // A fault of ours must not take the program with it, nor leave its threads waiting.
     let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings)));
     if let Err(panic) = outcome {
-        let message = output::panic_message(&*panic).to_owned();
+        let message = panic_message(&*panic).to_owned();
         link.fail(ErrorKind::WorkerPanicked { message }.into());
         worker.close(&mut rings);
         worker.abandon(&mut rings);
