@@ -1,18 +1,19 @@
 //! Random programs of threads that begin and end spans, in order and out of it: what the trace processor
 //! reads back is what they did, exactly, and when they did it.
 
+mod seed;
 #[path = "live/support.rs"]
 mod support;
 
 use std::collections::BTreeMap;
-use std::hash::BuildHasher;
 
 use novatrace::{Counter, FlowId, Session, SpanGuard, counter, flow, instant, trace};
 use novatrace_testkit::{Args, Flow, Loaded, Slice, Value, oracle_or_skip};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value as Json;
 
+use seed::{number, seeded};
 use support::{boottime_ns, recording};
 
 const THREADS: usize = 8;
@@ -343,16 +344,11 @@ fn check_samples(loaded: &Loaded, threads: &[Vec<f64>], added: &[f64], base: f64
 
 /// Random plans; a failure names the seed, with which `NOVATRACE_SEED` has the same ones again.
 fn for_all<P: std::fmt::Debug>(cases: u32, plans: impl Strategy<Value = P>, check: impl Fn(&P)) {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seed =
-        number("NOVATRACE_SEED").unwrap_or_else(|| std::hash::RandomState::new().hash_one(0));
+    let (seed, random) = seeded();
     #[expect(clippy::print_stdout, reason = "how to run it again")]
     {
         println!("NOVATRACE_SEED={seed}");
     }
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let cases = number("NOVATRACE_TRACES").and_then(|n| u32::try_from(n).ok()).unwrap_or(cases);
     // A failed assertion shows itself; plans are long, and threads make each run another.
     let config =

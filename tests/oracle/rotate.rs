@@ -1,8 +1,9 @@
 //! Traces in parts: each part opens by itself, and what the parts say together, with slices that are
 //! continued joined, is what a trace in one file says.
 
+mod seed;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::BuildHasher;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -14,6 +15,8 @@ use novatrace_testkit::{Args, Loaded, Oracle, Slice, Value, oracle_or_skip};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use seed::{number, seeded};
 
 /// There is one session at a time in a process, and tests are threads of one.
 static ONE: Mutex<()> = Mutex::new(());
@@ -303,16 +306,11 @@ fn check_plan(oracle: &Oracle, plan: &Plan, cuts: &mut u64) {
 
 /// Checks random plans; a failure names the seed, with which `NOVATRACE_SEED` has the same ones again.
 fn check_random(cases: u64, mut check: impl FnMut(&Plan)) {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seed =
-        number("NOVATRACE_SEED").unwrap_or_else(|| std::hash::RandomState::new().hash_one(0));
+    let (seed, random) = seeded();
     #[expect(clippy::print_stdout, reason = "how to run it again")]
     {
         println!("NOVATRACE_SEED={seed}");
     }
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
     for _ in 0..number("NOVATRACE_TRACES").unwrap_or(cases) {
         check(&plan().new_tree(&mut runner).expect("a plan").current());

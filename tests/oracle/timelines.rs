@@ -1,16 +1,19 @@
 //! Random timelines: what Perfetto's trace processor reads back is what was recorded, exactly, whatever
 //! the order, the threads, the window and the flushes.
 
+mod seed;
+
 use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use novatrace::{CounterTrack, FlowId, NormalTrack, OpenSlice, Sink, Stats, TraceGenerator};
 use novatrace_testkit::{Loaded, Oracle, Slice, Value, oracle_or_skip};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use proptest::test_runner::{Config, TestError, TestRunner};
 use serde_json::json;
+
+use seed::{number, seeded};
 
 /// Tracks of one trace; each has a timeline of its own style.
 const TRACKS: usize = 32;
@@ -473,11 +476,7 @@ fn check_plan(oracle: &Oracle, plan: &Plan) -> Stats {
 
 /// Checks random plans. A failure names the seed, with which `NOVATRACE_SEED` has the same plans again.
 fn for_all(cases: u32, plans: impl Strategy<Value = Plan>, check: impl Fn(&Plan)) {
-    let seed = std::env::var("NOVATRACE_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed: u64 = seed.unwrap_or_else(|| std::hash::RandomState::new().hash_one(0));
-    let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let (seed, random) = seeded();
     let config =
         Config { cases, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     let outcome = TestRunner::new_with_rng(config, random).run(&plans, |plan| {
@@ -497,7 +496,7 @@ fn random_timelines_read_back_as_they_were_recorded() {
     let oracle = oracle_or_skip!();
     assert!(TRACES as usize * TRACKS >= 300);
     // `NOVATRACE_TRACES=1000` for a long run.
-    let cases = std::env::var("NOVATRACE_TRACES").ok().and_then(|cases| cases.parse().ok());
+    let cases = number("NOVATRACE_TRACES").and_then(|cases| u32::try_from(cases).ok());
     let cases = cases.unwrap_or(TRACES);
     for_all(cases, plan(), |plan| {
         check_plan(&oracle, plan);
