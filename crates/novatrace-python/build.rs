@@ -1,5 +1,6 @@
 //! The stub's docstrings, a file each, for `#[doc = stub!(…)]`: so that `help()` says what an editor does, and there
 //! is one text. `python/tests/test_package.py` compares the two, and finds what has been forgotten.
+//! And what is known of the interpreter, for `cfg`.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,8 @@ use std::{env, fs};
 const STUB: &str = "../../python/novatrace/_novatrace.pyi";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // Whether the interpreter has its lock.
+    pyo3_build_config::use_pyo3_cfgs();
     println!("cargo::rerun-if-changed={STUB}");
     let folder = PathBuf::from(env::var("OUT_DIR")?).join("stub");
     fs::create_dir_all(&folder)?;

@@ -256,7 +256,7 @@ class Span:
         traceback: TracebackType | None,
         /,
     ) -> None: ...
-    def __call__(self, function: _F) -> _F:
+    def __call__(self, function: _F, /) -> _F:
         """Decorates a function: each call is a span like this one, whose arguments are read at each call."""
 
 def instant(

@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import functools
 import inspect
 import logging
@@ -297,6 +298,55 @@ def test_a_span_decorates(oracle, path):
     with novatrace.open(path):
         assert (step(1), bare()) == (1, 2)
     assert functions(oracle.read(path))[0] == "step"
+
+
+def test_a_span_is_its_own_enter_and_exit(oracle, path):
+    """Which is why `with` allocates nothing for it."""
+    span = novatrace.trace("entered")
+    assert span.__enter__ is span and span.__exit__ is span
+    with novatrace.open(path):
+        with span as entered:
+            assert entered is span
+        with contextlib.ExitStack() as stack:
+            assert stack.enter_context(span) is span
+        assert span.__enter__() is span
+        assert span.__exit__(None, None, None) is None
+        assert type(span).__enter__(span) is span
+        type(span).__exit__(span, None, None, None)
+        # With its arguments in a tuple.
+        functools.partial(span)()
+        functools.partial(span, None)(None, None)
+    assert [slice.name for slice in oracle(path).slices] == ["entered"] * 5
+
+
+def test_a_span_that_is_called_with_anything_else_says_what_it_does():
+    span = novatrace.trace("called")
+    for call in (
+        lambda: span(len, len),
+        lambda: span(*range(9)),
+        lambda: span(function=len),
+        lambda: functools.partial(span, function=len)(),
+    ):
+        with pytest.raises(TypeError, match="a span decorates one function, given by place"):
+            call()
+    with pytest.raises(TypeError, match="a function is to be decorated, not int"):
+        span(5)
+    with pytest.raises(TypeError, match=r"made by trace\(\)"):
+        type(span)()
+    with pytest.raises(TypeError):
+        type(span).__enter__(5)
+
+
+def test_a_span_that_is_used_while_it_is_entered_says_so(path):
+    class Enters:
+        def __str__(self):
+            with pytest.raises(novatrace.Error, match="being entered"):
+                span.__enter__()
+            return "shown"
+
+    span = novatrace.trace("again", argument=Enters())
+    with novatrace.open(path), span:
+        pass
 
 
 def test_a_span_decorates_with_its_arguments_and_flows(oracle, path):

@@ -12,14 +12,14 @@ use pyo3::exceptions::{PyImportError, PySystemError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::sync::critical_section::with_critical_section;
-use pyo3::types::{PyDict, PyString, PyTuple};
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::legacy::{LegacyCounterTrack, LegacyTrack};
-use crate::live::{PyCounter, Span, trace_name};
+use crate::live::{PyCounter, trace_name};
+use crate::span;
 use crate::value::text;
 
-type Object = *mut ffi::PyObject;
+pub(crate) type Object = *mut ffi::PyObject;
 
 /// `METH_FASTCALL` is in the stable ABI since 3.10, and the same since 3.7.
 const FAST: i32 = 0x0080;
@@ -29,7 +29,7 @@ const ONE_ARGUMENT: i32 = 0x0008;
 
 /// Does the work of a call; what it raises is raised, and a panic too.
 #[inline(always)]
-fn called(work: impl FnOnce(Python<'_>) -> PyResult<Object>) -> Object {
+pub(crate) fn called(work: impl FnOnce(Python<'_>) -> PyResult<Object>) -> Object {
     // SAFETY: the interpreter calls this, with the thread attached.
     let py = unsafe { Python::assume_attached() };
     match catch_unwind(AssertUnwindSafe(|| work(py))) {
@@ -161,28 +161,9 @@ unsafe extern "C" fn trace(
         if let ([name], []) = (arguments.by_place, arguments.by_name)
             && let Some(span) = given(py, name).and_then(trace_name)
         {
-            return Ok(Bound::new(py, span)?.into_ptr());
+            return span::object(py, span);
         }
         arguments.pass_on(slow(py, &SLOW_TRACE)?)
-    })
-}
-
-unsafe extern "C" fn enter(object: Object, _: Object) -> Object {
-    called(|py| {
-        // SAFETY: a method of that class.
-        let span = unsafe { this::<Span>(py, &object) };
-        // Another thread that has a hand on it is waited for.
-        with_critical_section(span, || span.try_borrow_mut()?.enter(py))?;
-        Ok(span.clone().into_ptr())
-    })
-}
-
-unsafe extern "C" fn exit(object: Object, _: *const Object, _: ffi::Py_ssize_t) -> Object {
-    called(|py| {
-        // SAFETY: a method of that class.
-        let span = unsafe { this::<Span>(py, &object) };
-        with_critical_section(span, || span.try_borrow_mut().map(|mut span| span.end()))?;
-        Ok(py.None().into_ptr())
     })
 }
 
@@ -263,10 +244,16 @@ unsafe extern "C" fn count(
     })
 }
 
-/// A signature and the stub's docstring, as definitions have them.
+/// The stub's docstring, after a signature if it is a function's, as definitions have them.
 macro_rules! documented {
-    ($signature:literal, $name:literal) => {{
-        const TEXT: &str = concat!($signature, "\n--\n\n", stub!($name), "\0");
+    ($signature:literal, $name:literal) => {
+        documented!(@ $signature, "\n--\n\n", stub!($name))
+    };
+    ($name:literal) => {
+        documented!(@ stub!($name))
+    };
+    (@ $($text:expr),+) => {{
+        const TEXT: &str = concat!($($text,)+ "\0");
         const DOCUMENTED: &CStr = match CStr::from_bytes_with_nul(TEXT.as_bytes()) {
             Ok(text) => text,
             Err(_) => panic!("a docstring has no zero in it"),
@@ -274,10 +261,11 @@ macro_rules! documented {
         DOCUMENTED
     }};
 }
+pub(crate) use documented;
 
 /// A function by one of the calling conventions that PyO3 does not name for this ABI.
 #[derive(Clone, Copy)]
-enum Method {
+pub(crate) enum Method {
     NoArguments(unsafe extern "C" fn(Object, Object) -> Object),
     One(unsafe extern "C" fn(Object, Object) -> Object),
     Fast(unsafe extern "C" fn(Object, *const Object, ffi::Py_ssize_t) -> Object),
@@ -331,12 +319,21 @@ fn add_method<T: PyClass>(
     method: Method,
 ) -> PyResult<()> {
     let class = py.get_type::<T>();
+    class.setattr(&*name.to_string_lossy(), method_of(&class, name, text_signature, method)?)
+}
+
+/// A method of the class, which is not put there.
+pub(crate) fn method_of<'py>(
+    class: &Bound<'py, PyType>,
+    name: &'static CStr,
+    text_signature: &'static CStr,
+    method: Method,
+) -> PyResult<Bound<'py, PyAny>> {
     let definition = definition(name, text_signature, method);
     // SAFETY: a class, and a definition that lives on.
     let descriptor = unsafe { ffi::PyDescr_NewMethod(class.as_type_ptr(), definition) };
     // SAFETY: a new reference, or null with an exception.
-    let descriptor = unsafe { Bound::from_owned_ptr_or_err(py, descriptor) }?;
-    class.setattr(&*name.to_string_lossy(), descriptor)
+    unsafe { Bound::from_owned_ptr_or_err(class.py(), descriptor) }
 }
 
 /// Sub-interpreters would have classes and texts of the first one; from Python 3.12 on, it refuses this itself.
@@ -368,9 +365,6 @@ pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
     // SAFETY: a new reference, or null with an exception.
     module.setattr("trace", unsafe { Bound::from_owned_ptr_or_err(py, quick) }?)?;
 
-    add_method::<Span>(py, c"__enter__", c"__enter__($self)\n--\n\n", Method::NoArguments(enter))?;
-    let signature = c"__exit__($self, kind, error, traceback, /)\n--\n\n";
-    add_method::<Span>(py, c"__exit__", signature, Method::Fast(exit))?;
     let signature = documented!("set($self, value, /)", "Counter.set");
     add_method::<PyCounter>(py, c"set", signature, Method::One(set))?;
     let signature = documented!("add($self, value, /)", "Counter.add");

@@ -27,6 +27,7 @@ mod hook;
 mod legacy;
 mod live;
 mod monitor;
+mod span;
 mod task;
 mod value;
 mod worker;
@@ -54,8 +55,8 @@ mod _novatrace {
     };
     #[pymodule_export]
     use super::live::{
-        Dump, PyCounter, PyLiveTrack, Report, Session, Span, close, counter, flow, instant,
-        is_recording, open, session, trace, track,
+        Dump, PyCounter, PyLiveTrack, Report, Session, close, counter, flow, instant, is_recording,
+        open, session, trace, track,
     };
     #[pymodule_export]
     use super::monitor::_monitors;
@@ -69,6 +70,7 @@ mod _novatrace {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         // What is public is said by the package.
         module.delattr("__all__")?;
+        super::span::set_up(module)?;
         super::fast::set_up(module)?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;

@@ -21,6 +21,7 @@ use crate::frame::Place;
 use crate::function::Traced;
 use crate::generator::counter_value;
 use crate::hook::{begin_held_back, is_run};
+use crate::span::{self, Span};
 use crate::task;
 use crate::value::{LIST_MAX_SIZE, Reader, any_text, limits, text};
 use crate::worker::tell_fallback;
@@ -534,7 +535,7 @@ impl Said {
         Ok(Self { args, flows: (!none).then(|| Box::new(flows)) })
     }
 
-    fn clone_ref(&self, py: Python<'_>) -> Self {
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         let args = self.args.as_ref().map(|args| args.clone_ref(py));
         Self { args, flows: self.flows.clone() }
     }
@@ -621,46 +622,6 @@ impl Opened {
     }
 }
 
-#[doc = stub!("Span")]
-#[pyclass(module = "novatrace", freelist = 32)]
-pub(crate) struct Span {
-    name: Py<PyString>,
-    site: &'static CallSite,
-    track: Option<LiveTrack>,
-    said: Said,
-    opened: Opened,
-}
-
-#[pymethods]
-impl Span {
-    #[doc = stub!("Span.__call__")]
-    fn __call__(&self, py: Python<'_>, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-        let name = Some(text(self.name.bind(py)).into_owned());
-        let (track, said) = (self.track.clone(), self.said.clone_ref(py));
-        Traced::wrap(function, name, self.site.category(), track, None, false, said)
-    }
-}
-
-impl Span {
-    #[inline]
-    pub(crate) fn enter(&mut self, py: Python<'_>) -> PyResult<()> {
-        let Some(on) = self.site.on() else { return Ok(()) };
-        if !matches!(self.opened, Opened::No) {
-            return Err(state_error(py, "the span is open already: make another with trace()"));
-        }
-        let Self { name, site, track, said, opened } = self;
-        let name = text(name.bind(py));
-        let say = |fields: &mut Fields| said.say(py, fields);
-        *opened = Opened::begin(py, on, site, track.as_ref(), &name, say)?;
-        Ok(())
-    }
-
-    #[inline]
-    pub(crate) fn end(&mut self) {
-        self.opened.end();
-    }
-}
-
 /// `trace` of nothing but a name; `None` if it is none.
 #[inline]
 pub(crate) fn trace_name(name: &Bound<'_, PyAny>) -> Option<Span> {
@@ -684,7 +645,7 @@ fn make_span(
             said,
             opened: Opened::No,
         };
-        return Ok(Py::new(py, span)?.into_any());
+        return span::new(py, span);
     }
     if name.is_callable() {
         if !said.is_nothing() {
