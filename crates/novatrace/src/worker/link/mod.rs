@@ -169,11 +169,6 @@ impl Link {
         self.id
     }
 
-    /// Whether the calling thread is the worker.
-    pub(crate) fn is_worker(&self) -> bool {
-        self.worker.get().is_some_and(|worker| worker.id() == std::thread::current().id())
-    }
-
     pub(crate) fn rows(&self) -> &Rows {
         &self.rows
     }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use novatrace_sink::{FileSink, Sink};
+use novatrace_sink::{FileSink, Sink, spawn_own};
 
 use super::{Link, Side};
 use crate::error::{Error, ErrorKind};
@@ -80,10 +80,7 @@ impl Link {
     }
 
     pub(super) fn spawn(&self, work: impl FnOnce() + Send + 'static) -> Result<(), Error> {
-        let thread = std::thread::Builder::new()
-            .name("novatrace".to_owned())
-            .spawn(work)
-            .map_err(ErrorKind::Worker)?;
+        let thread = spawn_own("novatrace", work).map_err(ErrorKind::Worker)?;
         let _ = self.worker.set(thread.thread().clone()); // set once, by whoever starts the worker
         Ok(())
     }
