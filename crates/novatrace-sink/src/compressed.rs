@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::bundle::Bundler;
 use crate::panics::caught;
+use crate::threads::spawn_own;
 use crate::{Compression, Sink};
 
 /// What may wait to be compressed; then `write` waits.
@@ -100,8 +101,7 @@ impl<S: Sink + 'static> Compressed<S> {
         let bundler = Bundler::new(self.compression)?;
         let packer = Packer { sink, bundler, packed: Vec::new(), taken: VecDeque::new() };
         let shared = Arc::clone(&self.shared);
-        let builder = std::thread::Builder::new().name("novatrace-pack".to_owned());
-        self.thread = Some(builder.spawn(move || packer.run(&shared))?);
+        self.thread = Some(spawn_own("novatrace-pack", move || packer.run(&shared))?);
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod file;
 mod object;
 mod panics;
 mod stream;
+mod threads;
 
 use std::fmt;
 use std::io;
@@ -37,6 +38,8 @@ pub use object::ObjectSink;
 #[doc(hidden)]
 pub use panics::{caught, panic_message};
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
+#[doc(hidden)]
+pub use threads::{is_own, spawn_own};
 
 /// Takes batches of whole packets, in order.
 ///

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use url::Url;
 
+use crate::threads::own;
 use crate::{CreateError, Sink};
 
 /// What a part has: stores want 5 MiB at least, of all but the last.
@@ -61,6 +62,7 @@ impl ObjectSink {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("novatrace-send")
+            .on_thread_start(own)
             .enable_all()
             .build()
             .map_err(fail)?;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use novatrace_sink::FileSink;
+use novatrace_sink::{FileSink, spawn_own};
 
 use crate::error::{Error, ErrorKind};
 use crate::rotate::Rotate;
@@ -427,16 +427,15 @@ impl Flight {
         requests: Receiver<PathBuf>,
     ) -> io::Result<()> {
         let (flight, link) = (Arc::clone(self), Arc::clone(link));
-        let thread =
-            std::thread::Builder::new().name("novatrace dump".to_owned()).spawn(move || {
-                for path in requests {
-                    // What the worker has to say is told to those who flush and close.
-                    let _ = link.flush();
-                    if let Err(error) = flight.dump(&path, &link.config) {
-                        link.fail(error);
-                    }
+        let thread = spawn_own("novatrace-dump", move || {
+            for path in requests {
+                // What the worker has to say is told to those who flush and close.
+                let _ = link.flush();
+                if let Err(error) = flight.dump(&path, &link.config) {
+                    link.fail(error);
                 }
-            })?;
+            }
+        })?;
         *self.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread);
         Ok(())
     }

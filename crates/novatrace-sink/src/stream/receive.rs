@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::address::{Address, Listener, Socket};
 use super::frame::{Answer, COMPLETE, Said, StreamId};
 use super::note::Note;
+use crate::threads::spawn_own;
 use crate::{FileSink, Sink};
 
 /// Receives the streams of [`StreamSink`](super::StreamSink), and writes each into a file of its own: named
@@ -112,8 +113,7 @@ impl Receiver {
         for listener in self.listeners {
             let (shared, tell, failed) =
                 (Arc::clone(&self.shared), Arc::clone(&tell), failed.clone());
-            let builder = std::thread::Builder::new().name("novatrace-accept".to_owned());
-            builder.spawn(move || {
+            spawn_own("novatrace-accept", move || {
                 let error = accept(&listener, &shared, &tell);
                 let _ = failed.send(error);
             })?;
@@ -133,8 +133,8 @@ fn accept(listener: &Listener, shared: &Arc<Shared>, tell: &Arc<Tell>) -> io::Er
             Err(error) => return error,
         };
         let (shared, tell) = (Arc::clone(shared), Arc::clone(tell));
-        let builder = std::thread::Builder::new().name("novatrace-stream".to_owned());
-        if let Err(error) = builder.spawn(move || serve(socket, &shared, &*tell)) {
+        let served = spawn_own("novatrace-stream", move || serve(socket, &shared, &*tell));
+        if let Err(error) = served {
             return error;
         }
     }

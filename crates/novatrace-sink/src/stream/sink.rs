@@ -11,6 +11,7 @@ use super::address::{Address, Socket};
 use super::frame::{Answer, COMPLETE, StreamId, write_batch, write_end, write_hello};
 use super::spool::Spool;
 use crate::Sink;
+use crate::threads::spawn_own;
 
 /// How long `flush` waits for the other side, and dropping a sink that is not finished.
 const SHORT: Duration = Duration::from_secs(1);
@@ -165,8 +166,7 @@ impl StreamSink {
         let spool = self.spool.take().unwrap_or_else(|| Spool::new(&self.folder, self.spool_bytes));
         self.shared.state().spool = Some(spool);
         let shared = Arc::clone(&self.shared);
-        let builder = std::thread::Builder::new().name("novatrace-send".to_owned());
-        self.thread = Some(builder.spawn(move || send(&shared))?);
+        self.thread = Some(spawn_own("novatrace-send", move || send(&shared))?);
         Ok(())
     }
 
@@ -366,8 +366,7 @@ fn connection(shared: &Arc<Shared>) -> io::Result<()> {
     // Answers may be long in coming when there is nothing to answer to.
     socket.set_timeouts(None, Some(SILENCE))?;
     let for_reader = Arc::clone(shared);
-    let builder = std::thread::Builder::new().name("novatrace-acks".to_owned());
-    let reader = builder.spawn(move || {
+    let reader = spawn_own("novatrace-acks", move || {
         let outcome = loop {
             match Answer::read(&mut answers) {
                 Ok(Some(answer)) => {

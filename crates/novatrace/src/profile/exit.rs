@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Once};
 
-use novatrace_sink::panic_message;
+use novatrace_sink::{is_own, panic_message};
 
 use super::session;
 use super::site::registry;
@@ -35,9 +35,8 @@ pub(super) fn hook_panics() {
     ONCE.call_once(|| {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
-            let live = registry().session().map(Arc::clone);
             // The worker, or its sink, would wait for itself; its panic is an error of the session's.
-            let live = live.filter(|live| !live.link().is_worker());
+            let live = if is_own() { None } else { registry().session().map(Arc::clone) };
             let Some(live) = live else { return before(panic) };
             let message = panic_message(panic.payload());
             let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -7,6 +7,7 @@
 //! ```
 
 mod bodies;
+mod config;
 mod decode;
 mod describe;
 mod forms;
@@ -27,9 +28,10 @@ mod threads;
 mod ties;
 mod track;
 
+pub(crate) use config::Config;
+pub use config::Worker;
 pub(crate) use describe::{Described, write_header};
-pub use link::Worker;
-pub(crate) use link::{Asked, Config, EndRecord, Link};
+pub(crate) use link::{Asked, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};
 pub use stats::Stats;
 pub use threads::Loss;

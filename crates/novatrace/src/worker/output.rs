@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use novatrace_core::Sequence;
 use novatrace_sink::{Sink, caught};
 
-use super::link::Config;
+use super::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::flight::Flight;
 use crate::process::Served;
