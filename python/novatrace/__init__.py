@@ -20,6 +20,7 @@ From a simulator, with times of its own (an `int` is nanoseconds, a `float` seco
 Open the file at https://ui.perfetto.dev; it is not uploaded anywhere.
 """
 
+from ._children import set_up as _set_up
 from ._errors import TraceError, TraceFileError, TraceStateError, TraceValueError
 from ._novatrace import (
     Counter,
@@ -80,3 +81,6 @@ __all__ = [
     "trace_func_args",
     "track",
 ]
+
+_set_up()
+del _set_up

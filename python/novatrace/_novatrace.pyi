@@ -31,6 +31,7 @@ def open(
     flight_recorder: int | str | None = None,
     dump_on_signal: tuple[int, str | os.PathLike[str]] | None = None,
     dump_if_slower: tuple[str, float, str | os.PathLike[str]] | None = None,
+    children: Literal["quiet", "join", "shard"] | None = None,
 ) -> Session:
     """Starts recording into a file, which is created or emptied: everything that `trace`, `instant`,
     counters and decorated functions say from here on, of all threads, until the session is closed.
@@ -61,8 +62,15 @@ def open(
     `dump_if_slower=("request", 1.0, "slow-{n}.pftrace")` when a span of that name or category took as many seconds, but
     once a minute at most. `{n}` is the dump's number, `{pid}` the process's.
 
-    Raises `TraceStateError` if a session is open, which goes on, and `TraceFileError`, an `OSError`, if
-    the file cannot be made.
+    `children` says what becomes of processes that the program starts, if they use this package: forks, those of
+    `multiprocessing` and `concurrent.futures` by whatever method, and Python programs that have the program's environment.
+    With `"join"` they record into the same file, as processes of their own; with `"shard"` into a file of their own beside
+    it, `app.1234.pftrace` by the process's number; with `"quiet"` they record nothing until they open a session. By default
+    they join where the worker is a process, and are quiet where it is a thread, which takes their last events with
+    it when a pool ends them. What they open themselves is in a session of its own. On Unix.
+
+    Raises `TraceStateError` if a session is open, which goes on, `TraceFileError`, an `OSError`, if
+    the file cannot be made, and `TraceValueError` if `children` cannot join it: they can if it is one plain file.
 
     >>> with novatrace.open("app.pftrace") as session:
     ...     with novatrace.trace("load", path="data.csv"):
@@ -96,7 +104,7 @@ class Session:
     """A live recording, from `open`. Ended by `close`, at the end of its `with`, and at the interpreter's exit,
     whether or not the object is kept.
 
-    A forked child records nothing until it opens a session of its own.
+    A forked child records nothing until it opens a session of its own, unless it joins this one: see `open`.
     """
 
     @property
@@ -110,6 +118,10 @@ class Session:
     @property
     def worker(self) -> Literal["thread", "process"]:
         """What writes the file, or did."""
+
+    @property
+    def children(self) -> Literal["quiet", "join", "shard"]:
+        """What becomes of processes that the program starts: `"quiet"`, `"join"` or `"shard"`."""
 
     def set_categories(self, globs: str) -> None:
         """Changes which categories are recorded, from the next event on."""
@@ -674,6 +686,7 @@ class Traced:
 
 # What follows is for the package itself and `nova_platform.perfetto_protobuf`, and not for use elsewhere.
 def _finish_all() -> None: ...
+def _join() -> bool: ...
 def _command(arguments: list[str]) -> int: ...
 def _serve_worker(arguments: list[str]) -> None: ...
 

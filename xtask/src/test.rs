@@ -66,8 +66,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// Tests that a worker in a process of its own has to pass like a thread.
-const TESTS_OF_RECORDING: [&str; 8] = [
+const TESTS_OF_RECORDING: [&str; 9] = [
     "arguments",
+    "children",
     "flows",
     "generator",
     "live",

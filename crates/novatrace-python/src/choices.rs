@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use novatrace::{Attribute, Compression, FlightRecorder, Rotate, Worker};
+use novatrace::{Attribute, Children, Compression, FlightRecorder, Rotate, Worker};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -112,6 +112,28 @@ pub(crate) fn worker(py: Python<'_>, text: &str) -> PyResult<Worker> {
 /// What [`worker`] is given.
 pub(crate) fn worker_name(worker: Worker) -> &'static str {
     if worker == Worker::Process { "process" } else { "thread" }
+}
+
+/// What becomes of processes that the program starts.
+pub(crate) fn children(py: Python<'_>, text: &str) -> PyResult<Children> {
+    match text {
+        "quiet" => Ok(Children::Quiet),
+        "join" => Ok(Children::Join),
+        "shard" => Ok(Children::Shard),
+        other => {
+            let message = format!("children are \"quiet\", \"join\" or \"shard\", not {other:?}");
+            Err(value_error(py, message))
+        }
+    }
+}
+
+/// What [`children`] is given.
+pub(crate) fn children_name(children: Children) -> &'static str {
+    match children {
+        Children::Join => "join",
+        Children::Shard => "shard",
+        _ => "quiet",
+    }
 }
 
 /// How a trace is compressed, as in `"zlib:6"`.

@@ -15,6 +15,7 @@ macro_rules! stub {
 }
 
 mod arrays;
+mod children;
 mod choices;
 mod command;
 mod error;
@@ -36,6 +37,8 @@ use pyo3::prelude::*;
 
 #[pymodule(gil_used = false)]
 mod _novatrace {
+    #[pymodule_export]
+    use super::children::_join;
     #[pymodule_export]
     use super::command::_command;
     #[pymodule_export]

@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use novatrace::__macro_support::{CallSite, Fields, LooseSpan, SiteOn, end_those_said, flow_of};
-use novatrace::{FlightRecorder, LiveTrack, Name, Overflow, TrackSpan};
+use novatrace::__macro_support::{
+    CallSite, Fields, LooseSpan, SiteOn, child_env_of, end_those_said, flow_of,
+};
+use novatrace::{Children, FlightRecorder, LiveTrack, Name, Overflow, TrackSpan};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
@@ -53,7 +55,7 @@ pub(crate) struct Session {
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None))]
+#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None, children=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -73,6 +75,7 @@ pub(crate) fn open(
     flight_recorder: Option<&Bound<'_, PyAny>>,
     dump_on_signal: Option<(i32, PathBuf)>,
     dump_if_slower: Option<(String, f64, PathBuf)>,
+    children: Option<&str>,
 ) -> PyResult<Session> {
     let to = destination(py, path, flight_recorder, dump_on_signal, dump_if_slower)?;
     let mut builder = novatrace::Session::builder();
@@ -105,6 +108,9 @@ pub(crate) fn open(
         builder = builder.rotate(rotate);
     }
     builder = builder.worker(choices::worker(py, worker)?);
+    if let Some(children) = children {
+        builder = builder.children(choices::children(py, children)?);
+    }
     let name = match process_name {
         Some(name) => name.to_owned(),
         None => program_name(py)?,
@@ -115,6 +121,8 @@ pub(crate) fn open(
         To::File(path) => Some(path.clone()),
         To::Memory(_) => None,
     };
+    // What joined another process's trace by itself gives way to what the program opens.
+    crate::children::leave(py);
     let opened = py.detach(|| match to {
         To::File(path) => builder.create(path),
         To::Memory(recorder) => builder.flight_recorder(recorder),
@@ -133,15 +141,26 @@ pub(crate) fn open(
         let message = format!("cannot open a session: one is open{first}; close that first");
         return Err(state_error(py, message));
     }
-    let session = opened.or_raise(py)?;
+    made_current(py, opened.or_raise(py)?, path, place)
+}
+
+/// Makes a session the one that is open.
+pub(crate) fn made_current(
+    py: Python<'_>,
+    session: novatrace::Session,
+    path: Option<PathBuf>,
+    place: String,
+) -> PyResult<Session> {
     let worker = choices::worker_name(session.worker());
     let fallback = session.worker_fallback().map(str::to_owned);
+    let env = child_env_of(&session);
     let session = Arc::new(Mutex::new(Some(session)));
     let known = Known { session: Arc::clone(&session), path: path.clone(), worker, place };
     *OPENED.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
     SESSIONS.fetch_add(1, Ordering::Relaxed);
     let shown = path.as_deref().unwrap_or(Path::new("a recording in memory"));
     tell_fallback(py, shown, fallback.as_deref());
+    crate::children::tell(py, env)?;
     Ok(Session { session, path, worker })
 }
 
@@ -221,7 +240,7 @@ pub(crate) fn flush_session() -> Result<(), novatrace::Error> {
 }
 
 /// What was started: the script, as `python script.py` names it.
-fn program_name(py: Python<'_>) -> PyResult<String> {
+pub(crate) fn program_name(py: Python<'_>) -> PyResult<String> {
     let argv = py.import("sys")?.getattr("argv");
     let first = argv.and_then(|argv| argv.get_item(0)).and_then(|first| any_text(&first));
     let name = first.map(|first| text(&first).into_owned()).unwrap_or_default();
@@ -240,6 +259,14 @@ impl Session {
     #[getter]
     fn worker(&self) -> &'static str {
         self.worker
+    }
+
+    #[doc = stub!("Session.children")]
+    #[getter]
+    fn children(&self) -> &'static str {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let children = session.as_ref().map_or(Children::Quiet, novatrace::Session::children);
+        choices::children_name(children)
     }
 
     #[doc = stub!("Session.set_categories")]
@@ -273,11 +300,12 @@ impl Session {
     }
 
     #[doc = stub!("Session.close")]
-    fn close(&self, py: Python<'_>) -> PyResult<Report> {
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<Report> {
         let closed = py.detach(|| {
             let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
             session.map(novatrace::Session::close)
         });
+        crate::children::tell(py, None)?;
         match closed {
             Some(report) => report.or_raise(py).map(Report),
             None => Err(state_error(py, "the session is closed already")),

@@ -95,6 +95,12 @@ impl FileSink {
         Self { file, path, len: 0, is_regular, syncs: false }
     }
 
+    /// Whether it is no pipe or device.
+    #[cfg(unix)]
+    pub(crate) fn is_regular(&self) -> bool {
+        self.is_regular
+    }
+
     /// The file.
     #[must_use]
     pub fn file(&self) -> &File {

@@ -22,6 +22,8 @@ mod file;
 #[cfg(feature = "object-store")]
 mod object;
 mod panics;
+#[cfg(unix)]
+mod shared;
 mod stream;
 mod threads;
 
@@ -37,6 +39,8 @@ pub use object::ObjectSink;
 /// For whoever calls sinks. Not API: it may change with any release.
 #[doc(hidden)]
 pub use panics::{caught, panic_message};
+#[cfg(unix)]
+pub use shared::{Member, SharedFile};
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 #[doc(hidden)]
 pub use threads::{is_own, spawn_own};

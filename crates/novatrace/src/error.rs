@@ -91,6 +91,20 @@ pub enum ErrorKind {
         /// The process that opened the trace.
         parent: u32,
     },
+    /// Only a trace in one plain file can have child processes record into it, or beside it, and on this system.
+    #[error(
+        "child processes cannot join this trace: they can if it is in one plain file, on Unix; choose \
+         `Children::Quiet`"
+    )]
+    NoChildren,
+    /// The file of another process's trace, or the one beside it, could not be used. There is no session then.
+    #[error("cannot share the trace `{}` with other processes: {source}", path.display())]
+    Join {
+        /// The trace.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
     /// The handler of a signal could not be installed. There is no trace then.
     #[error("cannot dump on signal {signal}")]
     Signal {

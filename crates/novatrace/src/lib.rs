@@ -123,8 +123,8 @@ pub use novatrace_sink::{
     Received, Receiver, Sink, StreamSink, WriteSink,
 };
 pub use profile::{
-    ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session, SessionBuilder,
-    SpanGuard, TrackSpan, flow, name_thread, open, track,
+    Children, ClockSource, Counter, InSpan, InSpanExt, LiveTrack, Overflow, Report, Session,
+    SessionBuilder, SpanGuard, TrackSpan, flow, join, name_thread, open, track,
 };
 pub use rotate::Rotate;
 pub use time::{Cycles, Frequency, Number, Seconds, Time, TimeFault};
@@ -166,9 +166,9 @@ struct Readme;
 pub mod __macro_support {
     pub use crate::process::{serve, set_command};
     pub use crate::profile::{
-        AddDebug, AddPlain, AddSerialized, CallSite, Fields, InSpan, LazyName, LooseSpan, Place,
-        Running, Said, SiteOn, Task, TaskRow, Value, end_those_said, flow_of, make_ready, matches,
-        never, ticks, ticks_in,
+        AddDebug, AddPlain, AddSerialized, CHILD_VARIABLE, CallSite, Fields, InSpan, LazyName,
+        LooseSpan, Place, Running, Said, SiteOn, Task, TaskRow, Value, child_env_of,
+        end_those_said, flow_of, make_ready, matches, never, ticks, ticks_in,
     };
     pub use crate::sync::wait_by;
 }

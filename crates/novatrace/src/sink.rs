@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+#[cfg(unix)]
+use novatrace_sink::SharedFile;
 use novatrace_sink::{Address, Compressed, Compression, FileSink, Sink, StreamSink};
 
 use crate::error::{Error, ErrorKind};
@@ -37,6 +39,14 @@ impl Target {
                 let stream = StreamSink::new(address, &config.process_name());
                 Ok(Self::Stream(compressed(stream, config.compression), path.to_owned()))
             }
+        }
+    }
+
+    /// The plain file, if it is one.
+    pub(crate) fn file(&self) -> Option<&FileSink> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Stream(..) => None,
         }
     }
 
@@ -76,6 +86,15 @@ pub(crate) fn compression(chosen: Compression) -> Result<Compression, Error> {
     };
     let parsed = text.to_string_lossy().parse();
     parsed.map_err(|source| ErrorKind::Environment { variable: COMPRESSION, source }.into())
+}
+
+/// Writes a file, alone or with other processes, compressed as chosen.
+pub(crate) fn of_file(file: FileSink, config: &Config) -> Box<dyn Sink> {
+    #[cfg(unix)]
+    if let Some(shared) = &config.shared {
+        return compressed(SharedFile::new(file, shared.turns.clone()), config.compression);
+    }
+    compressed(file, config.compression)
 }
 
 pub(crate) fn compressed(sink: impl Sink + 'static, compression: Compression) -> Box<dyn Sink> {

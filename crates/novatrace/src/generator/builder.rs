@@ -116,6 +116,7 @@ impl Default for TraceBuilder {
                 rotate: None,
                 rotate_path: None,
                 flight: None,
+                shared: None,
             },
         }
     }

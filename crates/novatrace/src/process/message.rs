@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap, Unit};
 use crate::name::Name;
 use crate::rotate::Rotate;
-use crate::worker::{Config, Row, RowKind};
+use crate::worker::{Config, Row, RowKind, Shared};
 
 /// What the program tells, in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,6 +79,7 @@ struct ConfigFacts {
     compression: String,
     /// With what parts are called after.
     rotate: Option<((u64, Duration, u32), PathBuf)>,
+    shared: Option<Shared>,
 }
 
 impl Hello {
@@ -116,6 +117,7 @@ impl Hello {
                 is_live: config.is_live,
                 compression: config.compression.to_string(),
                 rotate: config.rotate.map(Rotate::facts).zip(config.rotate_path.clone()),
+                shared: config.shared.clone(),
             },
         }
     }
@@ -151,6 +153,7 @@ impl Hello {
             rotate: facts.rotate.as_ref().map(|(facts, _)| Rotate::of_facts(*facts)),
             flight: None,
             rotate_path: facts.rotate.as_ref().map(|(_, path)| path.clone()),
+            shared: facts.shared.clone(),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::control::{Control, DONE, READY};
 use super::log::Sender;
 use super::message::{Hello, Message, ReportFacts, RingFacts};
 use super::{LAYOUT, spawn};
-use novatrace_sink::FileSink;
+use novatrace_sink::{FileSink, SharedFile};
 
 use crate::error::Error;
 use crate::name;
@@ -39,6 +39,8 @@ pub(crate) struct Program {
     file: File,
     path: PathBuf,
     has_parts: bool,
+    /// By which processes that write to the file take turns.
+    turns: Option<PathBuf>,
     kept: Mutex<Kept>,
     /// Closed when the program is gone or becomes another.
     _life: PipeWriter,
@@ -120,6 +122,7 @@ impl Program {
             file: file.try_clone()?,
             path: path.clone(),
             has_parts: config.rotate.is_some(),
+            turns: config.shared.as_ref().map(|shared| shared.turns.clone()),
             kept: Mutex::default(),
             _life: life,
         });
@@ -270,11 +273,25 @@ impl Program {
         let [bytes, events] = self.control().written.get();
         // Of a trace in parts it is another file, and the number is of all of them.
         let fits = |metadata: &Metadata| metadata.is_file() && bytes < metadata.len();
-        if !self.has_parts && self.file.metadata().is_ok_and(|metadata| fits(&metadata)) {
+        // Of a file that others write to, whoever writes next cuts off what is no whole batch.
+        let is_its_own = !self.has_parts && self.turns.is_none();
+        if is_its_own && self.file.metadata().is_ok_and(|metadata| fits(&metadata)) {
             // If this fails the file has a part of a packet at its end, which viewers forgive.
             let _ = self.file.set_len(bytes);
         }
         (bytes, events)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // The worker would have, if it had not been killed. The process is not a forked child.
+        if let Some(turns) = &self.turns
+            && self.is_dead()
+            && self.process == std::process::id()
+        {
+            SharedFile::leave(&self.file, turns);
+        }
     }
 }
 

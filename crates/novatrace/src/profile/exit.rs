@@ -61,7 +61,7 @@ mod platform {
 
     use super::super::site::{MadeSites, Registry, made_sites, registry};
     use super::super::task::Pool;
-    use super::super::{counter::Counter, dynamic, thread};
+    use super::super::{counter::Counter, dynamic, flow, thread};
     use crate::name;
 
     /// What is locked without a session, held across a fork, so that the child finds it free and whole.
@@ -102,20 +102,28 @@ mod platform {
     }
 
     extern "C" fn before_fork() {
-        let _ = HELD.try_with(|held| held.replace(Some(Held::hold())));
+        let invitation = super::super::children::before_fork();
+        let _ = HELD.try_with(|held| {
+            let mut hold = Held::hold();
+            if invitation.is_some() {
+                hold.registry.set_invitation(invitation);
+            }
+            held.replace(Some(hold))
+        });
     }
 
     extern "C" fn in_parent() {
         let _ = HELD.try_with(RefCell::take);
     }
 
-    /// The child has no worker: nothing is recorded there until it opens a session of its own.
+    /// The child has no worker: nothing is recorded there until it has a session of its own.
     extern "C" fn in_child() {
         let _ = HELD.try_with(|held| {
             if let Some(Held { mut registry, names, .. }) = held.take() {
                 drop(names);
                 registry.forget_session();
             }
+            flow::forget();
             thread::forget();
             crate::record::forget();
         });

@@ -1,7 +1,6 @@
 //! Flows between events of a live program.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::FlowId;
@@ -28,10 +27,19 @@ use crate::FlowId;
 /// a `flow_in` after which nothing may follow.
 #[must_use]
 pub fn flow() -> FlowId {
-    static BASE: OnceLock<u64> = OnceLock::new();
-    static USED: AtomicU64 = AtomicU64::new(0);
-    let base = *BASE.get_or_init(|| RandomState::new().hash_one(std::process::id()));
-    FlowId::from_number(base.wrapping_add(USED.fetch_add(1, Ordering::Relaxed)))
+    if NEXT.load(Ordering::Relaxed) == 0 {
+        let first = RandomState::new().hash_one(std::process::id()) | 1;
+        let _ = NEXT.compare_exchange(0, first, Ordering::Relaxed, Ordering::Relaxed); // or another thread has
+    }
+    FlowId::from_number(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// 0 until there is a flow.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// In a forked child, whose flows are none of its parent's.
+pub(super) fn forget() {
+    NEXT.store(0, Ordering::Relaxed);
 }
 
 /// The flow of that number, which another language has kept.

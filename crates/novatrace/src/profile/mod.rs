@@ -2,6 +2,7 @@
 //! counters and flows of threads, and the clock. Does not: packets, order, files.
 
 mod args;
+mod children;
 mod clock;
 mod counter;
 mod dynamic;
@@ -18,6 +19,7 @@ mod thread;
 mod track;
 
 pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
+pub use children::{Children, VARIABLE as CHILD_VARIABLE, child_env_of, join};
 pub(crate) use clock::{Clock, Timeline, prepare as prepare_clock, set as set_clock};
 pub use clock::{ClockSource, ticks, ticks_in};
 pub use counter::Counter;

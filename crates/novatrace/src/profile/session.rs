@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use novatrace_sink::{Compression, Sink};
 
+use super::children::{self, Children, Invitation};
 use super::clock::{self, ClockSource};
 use super::exit;
 use super::filter::Filter;
@@ -111,11 +112,12 @@ pub fn open(path: impl AsRef<Path>) -> Result<Session, Error> {
 #[derive(Debug, Clone)]
 #[must_use = "a builder records nothing until `create` or `sink`"]
 pub struct SessionBuilder {
-    config: Config,
+    pub(super) config: Config,
     categories: Option<String>,
     overflow: Overflow,
     capacity_bytes: usize,
     flush_on_panic: bool,
+    pub(super) children: Option<Children>,
 }
 
 impl Default for SessionBuilder {
@@ -129,6 +131,7 @@ impl Default for SessionBuilder {
             overflow: Overflow::default(),
             capacity_bytes: 4 << 20,
             flush_on_panic: false,
+            children: None,
         }
     }
 }
@@ -221,7 +224,9 @@ impl SessionBuilder {
             return Err(already_open(first));
         }
         let target = Target::open(path.as_ref(), &mut self.config)?;
-        self.start(|config| target.start(config), opened)
+        let children = children::share(&mut self.config, target.file(), self.children)?;
+        let invitation = Invitation::new(&self.config, children, path.as_ref());
+        self.start(|config| target.start(config), opened, Some(invitation))
     }
 
     /// Starts recording into any sink.
@@ -233,8 +238,9 @@ impl SessionBuilder {
     #[track_caller]
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
         rotate::refuse(&self.config)?;
+        children::refuse(self.children)?;
         let sink = sink::compressed(sink, self.config.compression);
-        self.start(|config| Link::start(config, sink, None), Location::caller())
+        self.start(|config| Link::start(config, sink, None), Location::caller(), None)
     }
 
     /// Starts recording into memory: see [`FlightRecorder`]. Nothing is written until
@@ -247,6 +253,7 @@ impl SessionBuilder {
     #[track_caller]
     pub fn flight_recorder(mut self, recorder: FlightRecorder) -> Result<Session, Error> {
         rotate::refuse(&self.config)?;
+        children::refuse(self.children)?;
         let opened = Location::caller();
         let (flight, requests) = Flight::new(recorder);
         let flight = Arc::new(flight);
@@ -254,16 +261,18 @@ impl SessionBuilder {
         self.config.flight = Some(Arc::clone(&flight));
         self.flush_on_panic |= flight.dumps_on_panic();
         self.config.compression = sink::compression(self.config.compression)?;
-        let session = self.start(|config| Link::start(config, Box::new(InMemory), None), opened)?;
+        let start = |config| Link::start(config, Box::new(InMemory), None);
+        let session = self.start(start, opened, None)?;
         flight.hook_signals()?;
         flight.serve(session.live.link(), requests).map_err(ErrorKind::Worker)?;
         Ok(session)
     }
 
-    fn start(
+    pub(super) fn start(
         self,
         start: impl FnOnce(Config) -> Result<Arc<Link>, Error>,
         opened: &'static Location<'static>,
+        invitation: Option<Invitation>,
     ) -> Result<Session, Error> {
         let clock = clock::prepare();
         exit::prepare();
@@ -283,6 +292,7 @@ impl SessionBuilder {
             late: AtomicU64::new(0),
         });
         registry.set_session(Some((Arc::clone(&live), filter)));
+        registry.set_invitation(invitation);
         drop(registry);
         if self.flush_on_panic {
             exit::hook_panics();
@@ -310,7 +320,7 @@ fn already_open(first: &Live) -> Error {
 ///
 /// Spans that are open when it ends are shown up to that moment.
 ///
-/// A forked child records nothing until it opens a session of its own. If the process was starting threads
+/// A forked child records nothing until it opens a session of its own, or [joins](crate::join) this one. If the process was starting threads
 /// as it forked, the child may wait for ever for a lock of Rust's standard library: fork from a process
 /// that starts none, or `exec`.
 #[must_use = "recording ends when the session is dropped"]
@@ -348,6 +358,10 @@ pub struct Report {
 }
 
 impl Session {
+    pub(super) fn is_of(&self, live: &Arc<Live>) -> bool {
+        Arc::ptr_eq(&self.live, live)
+    }
+
     /// For categories, capacity, and other choices.
     pub fn builder() -> SessionBuilder {
         SessionBuilder::default()

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+use super::children::Invitation;
 use super::filter::Filter;
 use super::session::Live;
 use crate::name::Name;
@@ -183,10 +184,20 @@ pub(super) struct Registry {
     names: Vec<SiteNames>,
     rowed: Vec<&'static dyn Rowed>,
     session: Option<(std::sync::Arc<Live>, Filter)>,
+    /// What the session tells the processes that may join it.
+    invitation: Option<Invitation>,
+    /// The same of the process that this one is a fork of.
+    inherited: Option<Invitation>,
 }
 
-static REGISTRY: Mutex<Registry> =
-    Mutex::new(Registry { sites: Vec::new(), names: Vec::new(), rowed: Vec::new(), session: None });
+static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
+    sites: Vec::new(),
+    names: Vec::new(),
+    rowed: Vec::new(),
+    session: None,
+    invitation: None,
+    inherited: None,
+});
 
 /// The session that records, by its link's number, and 0 if none does: for those that have no call site
 /// to ask.
@@ -256,6 +267,9 @@ impl Registry {
     /// Makes `session` the one that records, or nothing any more.
     pub(super) fn set_session(&mut self, session: Option<(std::sync::Arc<Live>, Filter)>) {
         self.session = session;
+        if self.session.is_none() {
+            self.invitation = None;
+        }
         let id = self.session().map_or(0, |live| live.link().id());
         RECORDING.store(id, Ordering::Relaxed);
         self.tell_sites();
@@ -275,7 +289,21 @@ impl Registry {
     pub(super) fn forget_session(&mut self) {
         // Its memory is the parent's copy, and whatever its drop would do is the parent's to do.
         std::mem::forget(self.session.take());
+        self.inherited = self.invitation.take().or(self.inherited.take());
         self.set_session(None);
+    }
+
+    pub(super) fn invitation(&self) -> Option<&Invitation> {
+        self.invitation.as_ref()
+    }
+
+    pub(super) fn set_invitation(&mut self, invitation: Option<Invitation>) {
+        self.invitation = invitation;
+    }
+
+    /// What the process that this one is a fork of told.
+    pub(super) fn inherited(&self) -> Option<&Invitation> {
+        self.inherited.as_ref()
     }
 
     /// Changes what the session records.

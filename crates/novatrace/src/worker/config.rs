@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use novatrace_core::Limits;
+use novatrace_core::{Limits, SequenceId};
 use novatrace_sink::Compression;
+use serde::{Deserialize, Serialize};
 
 use crate::flight::Flight;
 use crate::generator::{Attribute, OpenSlices, Overlap};
@@ -39,9 +40,45 @@ pub(crate) struct Config {
     pub(crate) rotate_path: Option<PathBuf>,
     /// Where the parts go, if not to files.
     pub(crate) flight: Option<Arc<Flight>>,
+    /// Of a trace that several processes record into.
+    pub(crate) shared: Option<Shared>,
 }
 
+/// What processes that record into one trace have in common, and what they have not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Shared {
+    /// 0 of the process that created the trace; no other has this one's.
+    pub(crate) number: u32,
+    /// What the clocks showed as the trace began, in nanoseconds: `BOOTTIME`, `MONOTONIC`, `REALTIME`. All sequences
+    /// start then, and no clock is read again, since batches of several processes are not in the order of their
+    /// times, and a clock that steps back is refused.
+    pub(crate) start: [u64; 3],
+    /// The file by which they take turns.
+    pub(crate) turns: PathBuf,
+}
+
+/// The sequences that a process of several has with short ids.
+const SHORT_IDS: u32 = 1 << 8;
+/// Where the ids of the others begin, and how many a process may have: threads that record at a time.
+const LONG_IDS: u32 = 1 << 28;
+const LONG_IDS_EACH: u32 = 1 << 16;
+
 impl Config {
+    /// The id of this process's sequence of that number, from 1 on.
+    pub(crate) fn sequence_id(&self, number: u32) -> SequenceId {
+        let id = match &self.shared {
+            None => number,
+            Some(Shared { number: process, .. }) if number < SHORT_IDS => {
+                process.wrapping_mul(SHORT_IDS) % LONG_IDS + number
+            }
+            Some(Shared { number: process, .. }) => {
+                let first = process.wrapping_mul(LONG_IDS_EACH) % (u32::MAX - 2 * LONG_IDS);
+                LONG_IDS + first + number % LONG_IDS_EACH
+            }
+        };
+        SequenceId::new(id).expect("numbers begin with 1")
+    }
+
     /// When a batch goes to the sink: never without a packet, nor more often than each millisecond.
     pub(crate) fn set_batch(&mut self, packets: usize, bytes: usize, time: Duration) {
         self.batch_packets = packets.max(1);

@@ -3,10 +3,11 @@
 
 use novatrace_core::header::{self, Attribute};
 use novatrace_core::{
-    ChildOrdering, CounterDescriptor, ExplicitTrack, Gap, Merge, Sequence, SequenceId, Timestamps,
+    ChildOrdering, CounterDescriptor, ExplicitTrack, Gap, Merge, Sequence, Timestamps,
     TrackDescriptor, TrackKind, TrackUuid, Unit,
 };
 
+use super::config::Config;
 use super::output::Output;
 use super::row::{Row, RowKind, Rows};
 use super::track::Track;
@@ -96,7 +97,7 @@ impl Described {
         &mut self,
         rows: &Rows,
         index: u32,
-        start_ns: u64,
+        (start_ns, config): (u64, &Config),
         sequences: &mut Vec<Sequence>,
         out: &mut Output,
     ) -> Track {
@@ -108,8 +109,7 @@ impl Described {
             return Track::new(name, 0, Some(ExplicitTrack::new(uuid)));
         }
         let number = u32::try_from(sequences.len() + 1).expect("at most 127");
-        let id = SequenceId::new(number).expect("at least 2");
-        let mut own = Sequence::new(id, Timestamps::Incremental);
+        let mut own = Sequence::new(config.sequence_id(number), Timestamps::Incremental);
         own.start_at(&mut out.batch, start_ns, Some(uuid), Gap::None);
         out.packet();
         sequences.push(own);

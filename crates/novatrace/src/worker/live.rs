@@ -15,6 +15,7 @@ use novatrace_core::{
 };
 
 use super::bodies::{Bodies, Sample};
+use super::config::{Config, Shared};
 use super::decode::{Place, Said};
 use super::forms::Form;
 use super::lanes::MAX_DEPTH;
@@ -36,13 +37,15 @@ pub(super) struct Live {
     timeline: Timeline,
     sites: Vec<Site>,
     process: TrackUuid,
-    /// Numbers of sequences whose threads are over.
-    free_sequences: Vec<u32>,
+    /// Ids of sequences whose threads are over.
+    free_sequences: Vec<SequenceId>,
     next_sequence: u32,
     next_snapshot_ns: u64,
     next_drain_ns: u64,
     /// The latest `BOOTTIME` of a snapshot.
     snapshot_ns: u64,
+    /// When all sequences start, if other processes have some too.
+    shared_start_ns: Option<u64>,
     /// Where the trace was cut last: what is said of threads and their counters is not earlier.
     cut_ns: u64,
     /// Of a trace in parts, by counter's row, the last sample of any thread.
@@ -120,12 +123,14 @@ impl Book {
 }
 
 impl Live {
-    pub(super) fn new(process: TrackUuid) -> Self {
+    pub(super) fn new(process: TrackUuid, config: &Config) -> Self {
         let timeline = Timeline::start();
+        let shared_start_ns = config.shared.as_ref().map(|shared| shared.start[0]);
         Self {
             next_snapshot_ns: 0,
             next_drain_ns: timeline.now_ns(),
             snapshot_ns: 0,
+            shared_start_ns,
             cut_ns: 0,
             samples: Vec::new(),
             threads: Vec::new(),
@@ -141,7 +146,8 @@ impl Live {
     /// When a sequence may start: before what is still to be written, as far as can be, but not before
     /// a clock was read last, since a clock that steps back is refused.
     pub(super) fn start_ns(&self) -> u64 {
-        self.timeline.earliest_ns().max(self.snapshot_ns)
+        let start_ns = || self.timeline.earliest_ns().max(self.snapshot_ns);
+        self.shared_start_ns.unwrap_or_else(start_ns)
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -186,13 +192,16 @@ impl Worker<'_> {
     fn snapshot(&mut self) {
         let Some(live) = &mut self.live else { return };
         let boot = Clock::Boot.now_ns();
-        let readings = [
-            (ClockId::BOOTTIME, boot),
-            (ClockId::MONOTONIC, Clock::Monotonic.now_ns()),
-            (ClockId::REALTIME, Clock::Real.now_ns()),
-        ];
-        live.snapshot_ns = boot;
+        let is_first = live.next_snapshot_ns == 0;
         live.next_snapshot_ns = boot + u64::try_from(SNAPSHOT_EVERY.as_nanos()).unwrap_or(u64::MAX);
+        let [boot, monotonic, real] = match &self.link.config.shared {
+            None => [boot, Clock::Monotonic.now_ns(), Clock::Real.now_ns()],
+            Some(Shared { number: 0, start, .. }) if is_first => *start,
+            Some(_) => return,
+        };
+        live.snapshot_ns = boot;
+        let readings =
+            [(ClockId::BOOTTIME, boot), (ClockId::MONOTONIC, monotonic), (ClockId::REALTIME, real)];
         header::clock_snapshot(&mut self.out.batch, &readings);
         self.out.packet();
     }
@@ -207,11 +216,10 @@ impl Worker<'_> {
     fn add_thread(&mut self, NewThread { drain, thread }: NewThread) {
         let uuid = self.described.next_uuid();
         let Some(live) = &mut self.live else { return };
-        let number = live.free_sequences.pop().unwrap_or_else(|| {
+        let id = live.free_sequences.pop().unwrap_or_else(|| {
             live.next_sequence += 1;
-            live.next_sequence - 1
+            self.link.config.sequence_id(live.next_sequence - 1)
         });
-        let id = SequenceId::new(number).expect("from FIRST_SEQUENCE on");
         let mut sequence = Sequence::new(id, Timestamps::Incremental);
         let out = &mut self.out;
         sequence.start_at(&mut out.batch, live.start_ns(), Some(uuid), Gap::None);
@@ -351,7 +359,7 @@ impl Worker<'_> {
         });
         self.link.report_thread(loss);
         if let Some(live) = &mut self.live {
-            live.free_sequences.push(thread.book.sequence.id().get());
+            live.free_sequences.push(thread.book.sequence.id());
         }
     }
 

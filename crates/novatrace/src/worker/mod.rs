@@ -28,8 +28,8 @@ mod threads;
 mod ties;
 mod track;
 
-pub(crate) use config::Config;
 pub use config::Worker;
+pub(crate) use config::{Config, Shared};
 pub(crate) use describe::{Described, write_header};
 pub(crate) use link::{Asked, EndRecord, Link};
 pub(crate) use row::{Row, RowKind};

@@ -24,6 +24,9 @@ impl Worker<'_> {
         if let Some(flight) = &link.config.flight {
             return flight.set_uuid(self.uuid);
         }
+        if link.config.shared.as_ref().is_some_and(|shared| shared.number != 0) {
+            return; // The process that created the trace does.
+        }
         let number = out.part_number();
         // A viewer keeps what it knows of a trace by its uuid.
         let uuid = self.uuid.wrapping_add(number.unwrap_or_default().into());

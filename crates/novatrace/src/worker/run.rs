@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use novatrace_core::{
-    EventBody, ExplicitTrack, Piece, Scalar, Sequence, SequenceId, ShortBody, Timestamps,
-};
+use novatrace_core::{EventBody, ExplicitTrack, Piece, Scalar, Sequence, ShortBody, Timestamps};
 use novatrace_sink::{Sink, panic_message};
 
 use super::decode::{Dictionary, Place, flows};
@@ -111,9 +109,8 @@ impl<'l> Worker<'l> {
         let window = config.window.min(WINDOW_WORDS);
         let window = window + Patience::extra(window);
         let out = Output::new(sink, path, config, link.served());
-        let shared = SequenceId::new(1).expect("not zero");
-        let shared = Sequence::new(shared, Timestamps::Absolute);
-        let live = config.is_live.then(|| Box::new(Live::new(described.set_process())));
+        let shared = Sequence::new(config.sequence_id(1), Timestamps::Absolute);
+        let live = config.is_live.then(|| Box::new(Live::new(described.set_process(), config)));
         Self {
             link,
             out,
@@ -287,7 +284,8 @@ impl<'l> Worker<'l> {
             self.tracks.resize_with(rows.len() as usize, || None);
             let (sequences, out) = (&mut self.sequences, &mut self.out);
             let start_ns = self.live.as_deref().map_or(0, Live::start_ns);
-            let track = self.described.first_event(rows, row, start_ns, sequences, out);
+            let from = (start_ns, &self.link.config);
+            let track = self.described.first_event(rows, row, from, sequences, out);
             self.tracks[row as usize] = Some(Box::new(track));
             self.place(record, start, word);
         }

@@ -44,7 +44,7 @@ impl Link {
                 Err(error) => why = Some(error.to_string()),
             }
         }
-        let sink = sink::compressed(file, config.compression);
+        let sink = sink::of_file(file, &config);
         Self::start_thread(config, sink, Some(path), why)
     }
 
@@ -100,7 +100,7 @@ impl Link {
             link.hear(message);
         }
         let sink = FileSink::of_file(trace, path.clone().unwrap_or_default());
-        let sink = sink::compressed(sink, link.config.compression);
+        let sink = sink::of_file(sink, &link.config);
         run::run(&link, sink, path, uuid, described);
     }
 }

@@ -1,0 +1,65 @@
+//! Processes that the program starts, and that record into its trace: by the interpreter's hook for forks, or by what
+//! their environment says. Belongs here: when they join and leave. Does not: how they are kept apart.
+
+use std::ffi::OsString;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use novatrace::__macro_support::CHILD_VARIABLE;
+use novatrace::SessionBuilder;
+use pyo3::prelude::*;
+
+use crate::live::{Session, made_current, program_name, session};
+
+/// The session that is open is one that this process has joined by itself.
+static HAS_JOINED: AtomicBool = AtomicBool::new(false);
+
+/// Has programs that are started from here on know of the session, or of none.
+pub(crate) fn tell(py: Python<'_>, env: Option<(&'static str, OsString)>) -> PyResult<()> {
+    let environ = py.import("os")?.getattr("environ")?;
+    match env {
+        Some((name, value)) => environ.set_item(name, value),
+        None => environ.call_method1("pop", (CHILD_VARIABLE, py.None())).map(drop),
+    }
+}
+
+/// Joins the trace of the process that started this one, if there is one to join. Answers whether.
+#[pyfunction]
+pub(crate) fn _join(py: Python<'_>) -> bool {
+    let joined = program_name(py).and_then(|name| {
+        let builder = SessionBuilder::default().process_name(&name);
+        let joined = py.detach(|| builder.join());
+        match joined {
+            Ok(Some(session)) => {
+                let path = session.path();
+                made_current(py, session, path, "its start".to_owned())?;
+                Ok(true)
+            }
+            Ok(None) => Ok(false),
+            Err(error) => Err(pyo3::exceptions::PyOSError::new_err(error.to_string())),
+        }
+    });
+    if let Ok(joined) = joined {
+        HAS_JOINED.store(joined, Ordering::Relaxed);
+        return joined;
+    }
+    // The program goes on all the same, whatever handlers do.
+    let _ = joined.map_err(|error| tell_failure(py, &error));
+    false
+}
+
+fn tell_failure(py: Python<'_>, error: &PyErr) -> PyResult<()> {
+    let logger = py.import("logging")?.call_method1("getLogger", ("novatrace",))?;
+    let text = "this process is not in the trace of the one that started it: %s";
+    logger.call_method1("warning", (text, error.value(py)))?;
+    Ok(())
+}
+
+/// The program opens a session: the one that it has joined by itself is over.
+pub(crate) fn leave(py: Python<'_>) {
+    if HAS_JOINED.swap(false, Ordering::Relaxed)
+        && let Some(joined) = session()
+    {
+        // What went wrong with it is nothing that the program asked for.
+        let _ = Session::close(&joined, py);
+    }
+}

@@ -1,0 +1,344 @@
+//! Processes that a program starts while it records, and that record into its trace. Belongs here: who is invited, how
+//! that is told, and accepting it. Does not: how their packets are kept apart (`worker/config.rs`), and how
+//! they take turns (`novatrace-sink`).
+
+use std::ffi::OsString;
+use std::panic::Location;
+use std::path::{Path, PathBuf};
+
+use novatrace_sink::Compression;
+
+use super::flow::{flow, flow_of};
+use super::session::{Session, SessionBuilder};
+use super::site::registry;
+use crate::error::{Error, ErrorKind};
+use crate::worker::{Config, Worker};
+
+/// What becomes of processes that a program starts while its session is open: forks, and programs that have the
+/// session's [`child_env`](Session::child_env). They record nothing by themselves, and nothing of theirs harms the
+/// session's trace; [`join`] is for those that are to be in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Children {
+    /// They record nothing: there is nothing to join.
+    Quiet,
+    /// Those that join record into the same file, as processes of their own, each with a worker of its own where the
+    /// session's is. For traces in one plain file, on Unix.
+    Join,
+    /// Those that join record into a file of their own beside the session's, `run.1234.pftrace` by the number of the
+    /// process. For traces in one plain file.
+    Shard,
+}
+
+impl Children {
+    const WORDS: [(&'static str, Self); 3] =
+        [("quiet", Self::Quiet), ("join", Self::Join), ("shard", Self::Shard)];
+
+    fn of_word(word: &str) -> Option<Self> {
+        Self::WORDS.into_iter().find_map(|(known, children)| (known == word).then_some(children))
+    }
+
+    fn word(self) -> &'static str {
+        let known = Self::WORDS.into_iter().find(|(_, children)| *children == self);
+        known.map_or("quiet", |(word, _)| word)
+    }
+}
+
+/// The environment variable by which a program that is started knows of its parent's trace.
+#[doc(hidden)]
+pub const VARIABLE: &str = "NOVATRACE_JOIN";
+
+/// What a session tells the processes that may join it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Invitation {
+    children: Children,
+    worker: Worker,
+    compression: Compression,
+    parent: u32,
+    /// From where the process was started to its first event.
+    flow: Option<u64>,
+    path: PathBuf,
+}
+
+impl Invitation {
+    /// For the children of a session on that path.
+    pub(super) fn new(config: &Config, children: Children, path: &Path) -> Self {
+        Self {
+            children,
+            worker: config.worker,
+            compression: config.compression,
+            parent: std::process::id(),
+            flow: None,
+            // Whatever folder the child goes to.
+            path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+        }
+    }
+
+    /// As a variable has it: what the path may not be mistaken for comes before it.
+    fn to_variable(&self) -> OsString {
+        let Self { children, worker, compression, parent, flow, path } = self;
+        let worker = if *worker == Worker::Process { "process" } else { "thread" };
+        let (children, flow) = (children.word(), flow.unwrap_or_default());
+        let mut text =
+            OsString::from(format!("{children};{worker};{compression};{parent};{flow};"));
+        text.push(path);
+        text
+    }
+
+    /// What the process's environment has, if it makes sense.
+    fn of_variable() -> Option<Self> {
+        let text = std::env::var_os(VARIABLE)?;
+        let (words, path) = split_path(&text)?;
+        let mut words = words.split(';');
+        let children = Children::of_word(words.next()?)?;
+        let worker = if words.next()? == "process" { Worker::Process } else { Worker::Thread };
+        let compression = words.next()?.parse().ok()?;
+        let parent = words.next()?.parse().ok()?;
+        let flow = Some(words.next()?.parse().ok()?).filter(|flow| *flow != 0);
+        // The session's own process is no child of it.
+        let is_child = parent != std::process::id();
+        is_child.then_some(Self { children, worker, compression, parent, flow, path })
+    }
+
+    /// The same with the end of an arrow that begins at the calling thread now, unless there is nothing to join.
+    fn leading_from_here(&self, how: &'static str) -> Option<Self> {
+        if self.children == Children::Quiet {
+            return None;
+        }
+        let from = flow();
+        crate::instant!("child process", category = "process", how = how, flow_out = from);
+        Some(Self { flow: Some(from.get()), ..self.clone() })
+    }
+}
+
+#[cfg(unix)]
+fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let bytes = text.as_bytes();
+    let (at, _) = bytes.iter().enumerate().filter(|(_, byte)| **byte == b';').nth(4)?;
+    let words = std::str::from_utf8(bytes.get(..at)?).ok()?;
+    Some((words, OsString::from_vec(bytes.get(at + 1..)?.to_owned()).into()))
+}
+
+#[cfg(not(unix))]
+fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
+    let text = text.to_str()?;
+    let (at, _) = text.match_indices(';').nth(4)?;
+    Some((text.get(..at)?, text.get(at + 1..)?.into()))
+}
+
+/// A fork is about to be made: what it is told.
+pub(super) fn before_fork() -> Option<Invitation> {
+    let invitation = registry().invitation().cloned();
+    invitation?.leading_from_here("fork")
+}
+
+/// For traces that are in no file, or in several.
+pub(super) fn refuse(asked: Option<Children>) -> Result<(), Error> {
+    match asked {
+        None | Some(Children::Quiet) => Ok(()),
+        Some(_) => Err(ErrorKind::NoChildren.into()),
+    }
+}
+
+/// Records into the trace of the process that this one was started by, as a process of its own: if that has a session
+/// open that [lets it](SessionBuilder::children), and this process is a fork of it or was given its
+/// [`child_env`](Session::child_env). `None` if there is nothing to join: nobody records into that trace any more, or nobody
+/// did.
+///
+/// ```no_run
+/// // A program that traces itself, if it is not traced with the one that started it.
+/// let _session = match novatrace::join()? {
+///     Some(session) => session,
+///     None => novatrace::open("tool.pftrace")?,
+/// };
+/// # Ok::<(), novatrace::Error>(())
+/// ```
+///
+/// A fork must not be made while other threads start threads: see [`Session`].
+///
+/// # Errors
+///
+/// [`ErrorKind::AlreadyOpen`] if this process records already; [`ErrorKind::Join`] and [`ErrorKind::Create`] for the file.
+#[track_caller]
+pub fn join() -> Result<Option<Session>, Error> {
+    SessionBuilder::default().join()
+}
+
+impl SessionBuilder {
+    /// What becomes of processes that the program starts. By default they may join a session whose
+    /// [worker](Self::worker) is a process, and are quiet beside one whose worker is a thread: which takes their last events,
+    /// if they are killed, with it.
+    pub fn children(mut self, children: Children) -> Self {
+        self.children = Some(children);
+        self
+    }
+
+    /// [`join`], with choices of this process's own: its worker and compression are those of the session it joins, and the
+    /// trace's attributes are that session's.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`join`].
+    #[track_caller]
+    pub fn join(mut self) -> Result<Option<Session>, Error> {
+        let inherited = registry().inherited().cloned();
+        let Some(invitation) = inherited.or_else(Invitation::of_variable) else { return Ok(None) };
+        self.children = Some(invitation.children);
+        self.config.worker = invitation.worker;
+        self.config.compression = invitation.compression;
+        let session = match invitation.children {
+            Children::Quiet => return Ok(None),
+            Children::Shard => Some(self.create(shard(&invitation.path))?),
+            Children::Join => self.join_file(&invitation)?,
+        };
+        if session.is_some() {
+            let parent = invitation.parent;
+            if let Some(flow) = invitation.flow.map(flow_of) {
+                crate::instant!("joined", category = "process", parent = parent, flow_end = flow);
+            } else {
+                crate::instant!("joined", category = "process", parent = parent);
+            }
+        }
+        Ok(session)
+    }
+
+    #[cfg(unix)]
+    #[track_caller]
+    fn join_file(mut self, invitation: &Invitation) -> Result<Option<Session>, Error> {
+        use super::clock::Clock;
+        use crate::sink::Target;
+        use crate::worker::Shared;
+
+        let path = &invitation.path;
+        let joined = novatrace_sink::SharedFile::join(path);
+        let joined = joined.map_err(|source| ErrorKind::Join { path: path.clone(), source })?;
+        let Some(member) = joined else { return Ok(None) };
+        let start = [member.start, Clock::Monotonic.now_ns(), Clock::Real.now_ns()];
+        self.config.shared = Some(Shared { number: member.number, start, turns: member.turns });
+        let mine = Invitation::new(&self.config, Children::Join, path);
+        let target = Target::File(member.file);
+        self.start(|config| target.start(config), Location::caller(), Some(mine)).map(Some)
+    }
+
+    #[cfg(not(unix))]
+    fn join_file(self, _: &Invitation) -> Result<Option<Session>, Error> {
+        Ok(None)
+    }
+}
+
+/// `run.1234.pftrace` for `run.pftrace`.
+fn shard(path: &Path) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// Has other processes record into a session's file, if that is to be. Without a word if they were not asked for.
+#[cfg(unix)]
+pub(super) fn share(
+    config: &mut Config,
+    file: Option<&novatrace_sink::FileSink>,
+    asked: Option<Children>,
+) -> Result<Children, Error> {
+    use super::clock::Clock;
+    use crate::process;
+    use crate::worker::Shared;
+
+    let has_process = process::is_asked_for().unwrap_or(config.worker == Worker::Process);
+    let children = asked.unwrap_or(if has_process { Children::Join } else { Children::Quiet });
+    if children == Children::Quiet {
+        return Ok(children);
+    }
+    let Some(file) = file.filter(|_| config.rotate.is_none()) else {
+        return refuse(asked).map(|()| Children::Quiet);
+    };
+    if children == Children::Join {
+        let start = [Clock::Boot, Clock::Monotonic, Clock::Real].map(Clock::now_ns);
+        match novatrace_sink::SharedFile::share(file, start[0]) {
+            Ok(turns) => config.shared = Some(Shared { number: 0, start, turns }),
+            Err(_) if asked.is_none() => return Ok(Children::Quiet),
+            Err(source) => {
+                return Err(ErrorKind::Join { path: file.path().to_owned(), source }.into());
+            }
+        }
+    }
+    Ok(children)
+}
+
+#[cfg(not(unix))]
+pub(super) fn share(
+    config: &mut Config,
+    file: Option<&novatrace_sink::FileSink>,
+    asked: Option<Children>,
+) -> Result<Children, Error> {
+    match asked {
+        Some(Children::Shard) if file.is_some() && config.rotate.is_none() => Ok(Children::Shard),
+        _ => refuse(asked).map(|()| Children::Quiet),
+    }
+}
+
+/// [`Session::child_env`] for any number of programs, to which no arrow leads.
+#[doc(hidden)]
+#[must_use]
+pub fn child_env_of(session: &Session) -> Option<(&'static str, OsString)> {
+    let invitation = session.invitation().filter(|told| told.children != Children::Quiet)?;
+    Some((VARIABLE, invitation.to_variable()))
+}
+
+impl Session {
+    /// Where the trace is, if it is in a file.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        self.invitation().map(|invitation| invitation.path)
+    }
+
+    /// What becomes of processes that the program starts.
+    #[must_use]
+    pub fn children(&self) -> Children {
+        self.invitation().map_or(Children::Quiet, |invitation| invitation.children)
+    }
+
+    /// An environment variable, by which a program that is started is told of this session, so that it can
+    /// [`join`]; `None` if children are [`Quiet`](Children::Quiet). An arrow leads from here to where the program joins: so that
+    /// each has to have one of its own.
+    ///
+    /// ```
+    /// use novatrace::{Children, Session};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.pftrace");
+    /// let session = Session::builder().children(Children::Join).create(&path)?;
+    /// std::process::Command::new("true").envs(session.child_env()).status()?;
+    /// # session.close()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn child_env(&self) -> Option<(&'static str, OsString)> {
+        let invitation = self.invitation()?.leading_from_here("program")?;
+        Some((VARIABLE, invitation.to_variable()))
+    }
+
+    fn invitation(&self) -> Option<Invitation> {
+        let registry = registry();
+        let is_open = registry.session().is_some_and(|live| self.is_of(live));
+        registry.invitation().filter(|_| is_open).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_called_after_its_process() {
+        let number = std::process::id();
+        let shard_of = |path: &str| shard(Path::new(path));
+        assert_eq!(shard_of("/a/run.pftrace"), Path::new(&format!("/a/run.{number}.pftrace")));
+        assert_eq!(shard_of("run"), Path::new(&format!("run.{number}")));
+    }
+}
