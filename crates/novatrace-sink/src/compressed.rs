@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::bundle::Bundler;
+use crate::error::again;
 use crate::panics::caught;
 use crate::threads::spawn_own;
 use crate::{Compression, Sink};
@@ -172,7 +173,7 @@ impl State {
     fn outcome(&mut self) -> io::Result<()> {
         match self.error.take() {
             Some(error) => {
-                self.error = Some(io::Error::new(error.kind(), error.to_string()));
+                self.error = Some(again(&error));
                 Err(error)
             }
             None => Ok(()),

@@ -22,6 +22,7 @@ mod file;
 #[cfg(feature = "object-store")]
 mod object;
 mod panics;
+mod random;
 mod stream;
 mod threads;
 
@@ -37,6 +38,8 @@ pub use object::ObjectSink;
 /// For whoever calls sinks. Not API: it may change with any release.
 #[doc(hidden)]
 pub use panics::{caught, panic_message};
+#[doc(hidden)]
+pub use random::random;
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 #[doc(hidden)]
 pub use threads::{is_own, spawn_own};

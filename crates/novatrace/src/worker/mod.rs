@@ -18,7 +18,6 @@ mod mourn;
 mod output;
 mod parts;
 mod pending;
-mod random;
 mod rings;
 mod row;
 mod run;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use novatrace_sink::{FileSink, Sink, spawn_own};
+use novatrace_sink::{FileSink, Sink, random, spawn_own};
 
 use super::{Link, Side};
 use crate::error::{Error, ErrorKind};
@@ -15,7 +15,6 @@ use crate::sink;
 use crate::sync;
 use crate::worker::config::{Config, Worker};
 use crate::worker::describe::Described;
-use crate::worker::random::random;
 use crate::worker::run;
 
 impl Link {
