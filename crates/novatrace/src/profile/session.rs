@@ -19,7 +19,7 @@ use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
 use crate::rotate::{self, Rotate};
 use crate::sink::{self, Target};
-use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
+use crate::worker::{Attachment, Config, Destination, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
 /// not keep up.
@@ -233,8 +233,8 @@ impl SessionBuilder {
     #[track_caller]
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
         rotate::refuse(&self.config)?;
-        let sink = sink::compressed(sink, self.config.compression);
-        self.start(|config| Link::start(config, sink, None), Location::caller())
+        let destination = Destination::sink(sink, self.config.compression, None);
+        self.start(|config| Link::start(config, destination), Location::caller())
     }
 
     /// Starts recording into memory: see [`FlightRecorder`]. Nothing is written until
@@ -254,7 +254,8 @@ impl SessionBuilder {
         self.config.flight = Some(Arc::clone(&flight));
         self.flush_on_panic |= flight.dumps_on_panic();
         self.config.compression = sink::compression(self.config.compression)?;
-        let session = self.start(|config| Link::start(config, Box::new(InMemory), None), opened)?;
+        let destination = Destination::Flight(Arc::clone(&flight));
+        let session = self.start(|config| Link::start(config, destination), opened)?;
         flight.hook_signals()?;
         flight.serve(session.live.link(), requests).map_err(ErrorKind::Worker)?;
         Ok(session)
@@ -288,16 +289,6 @@ impl SessionBuilder {
             exit::hook_panics();
         }
         Ok(Session { live, clock })
-    }
-}
-
-/// In the place of the sink of a session that has none.
-#[derive(Debug)]
-struct InMemory;
-
-impl Sink for InMemory {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -5,28 +5,24 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use novatrace_sink::{FileSink, Sink, random, spawn_own};
+use novatrace_sink::{FileSink, random, spawn_own};
 
 use super::{Link, Side};
 use crate::error::{Error, ErrorKind};
 use crate::name::Name;
 use crate::process::{self, Message, Numbers, Program, Served};
-use crate::sink;
 use crate::sync;
 use crate::worker::config::{Config, Worker};
 use crate::worker::describe::Described;
+use crate::worker::destination::Destination;
 use crate::worker::run;
 
 impl Link {
     /// Starts a worker in a thread.
-    pub(crate) fn start(
-        config: Config,
-        sink: Box<dyn Sink>,
-        path: Option<PathBuf>,
-    ) -> Result<Arc<Self>, Error> {
+    pub(crate) fn start(config: Config, destination: Destination) -> Result<Arc<Self>, Error> {
         let is_wanted = config.worker == Worker::Process;
         let why = is_wanted.then(|| "only a trace in a file can have one".to_owned());
-        Self::start_thread(config, sink, path, why)
+        Self::start_thread(config, destination, why)
     }
 
     /// Starts the worker that the choices ask for, which is to write a file.
@@ -43,8 +39,8 @@ impl Link {
                 Err(error) => why = Some(error.to_string()),
             }
         }
-        let sink = sink::compressed(file, config.compression);
-        Self::start_thread(config, sink, Some(path), why)
+        let destination = Destination::sink(file, config.compression, Some(path));
+        Self::start_thread(config, destination, why)
     }
 
     fn start_process(mut config: Config, file: &FileSink) -> io::Result<Arc<Self>> {
@@ -61,8 +57,7 @@ impl Link {
 
     fn start_thread(
         mut config: Config,
-        sink: Box<dyn Sink>,
-        path: Option<PathBuf>,
+        destination: Destination,
         fallback: Option<String>,
     ) -> Result<Arc<Self>, Error> {
         sync::prepare();
@@ -74,7 +69,7 @@ impl Link {
         let described = Described::new(first_uuid, first_explicit);
         let link = Self::new(config, Side::Thread, first_flow, fallback);
         let for_worker = Arc::clone(&link);
-        link.spawn(move || run::run(&for_worker, sink, path, uuid, described))?;
+        link.spawn(move || run::run(&for_worker, destination, uuid, described))?;
         Ok(link)
     }
 
@@ -99,8 +94,8 @@ impl Link {
             link.hear(message);
         }
         let sink = FileSink::of_file(trace, path.clone().unwrap_or_default());
-        let sink = sink::compressed(sink, link.config.compression);
-        run::run(&link, sink, path, uuid, described);
+        let destination = Destination::sink(sink, link.config.compression, path);
+        run::run(&link, destination, uuid, described);
     }
 }
 
