@@ -19,43 +19,15 @@ use novatrace_reader::{Check, Info, Rule, Source, Trace};
 use novatrace_testkit::oracle_or_skip;
 
 use simulated::{assert_alike, simulate};
-use support::{Memory, loaded, written};
+use support::{Both, Memory, loaded, written};
 
 static DEPTH: novatrace::Counter = counter!("depth");
 
 /// Writes the same batches plainly and compressed.
-#[derive(Debug)]
-struct Both(Memory, Compressed<Memory>);
-
-impl Both {
-    fn new(compression: Compression) -> (Self, [Memory; 2]) {
-        let memories = [Memory::default(), Memory::default()];
-        let [plain, packed] = memories.clone();
-        (Self(plain, Compressed::new(packed, compression)), memories)
-    }
-}
-
-impl Sink for Both {
-    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
-        self.0.write(batch)?;
-        self.1.write(batch)
-    }
-
-    fn pending(&self) -> usize {
-        self.1.pending()
-    }
-
-    fn stored_bytes(&self) -> Option<u64> {
-        self.1.stored_bytes()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.1.flush()
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.1.finish()
-    }
+fn both(compression: Compression) -> (Both<Compressed<Memory>>, [Memory; 2]) {
+    let memories = [Memory::default(), Memory::default()];
+    let [plain, packed] = memories.clone();
+    (Both(plain, Compressed::new(packed, compression)), memories)
 }
 
 #[test]
@@ -63,7 +35,7 @@ fn a_simulators_trace_has_the_same_rows_compressed() {
     let oracle = oracle_or_skip!();
     // So small that bundles have some batches each, and the usual.
     for (bytes, level) in [(700, 1), (256 << 10, 1), (4 << 20, 6), (256 << 10, 9)] {
-        let (sink, memories) = Both::new(Compression::Zlib(level));
+        let (sink, memories) = both(Compression::Zlib(level));
         let builder = TraceGenerator::builder().batch(1 << 20, bytes, Duration::from_secs(60));
         let trace = builder.sink(sink).expect("a trace");
         simulate(&trace, 40_000);
@@ -80,7 +52,7 @@ fn a_simulators_trace_has_the_same_rows_compressed() {
 #[test]
 fn a_live_trace_has_the_same_rows_compressed() {
     let oracle = oracle_or_skip!();
-    let (sink, memories) = Both::new(Compression::ZLIB);
+    let (sink, memories) = both(Compression::ZLIB);
     let session = Session::builder().sink(sink).expect("no other is open");
     std::thread::scope(|scope| {
         for thread in 0..3 {
@@ -104,7 +76,7 @@ fn a_live_trace_has_the_same_rows_compressed() {
 #[test]
 fn bundles_by_zstd_have_the_same_rows_as_far_as_our_reader_can_tell() {
     for (bytes, level) in [(700, 1), (256 << 10, 3), (4 << 20, 19)] {
-        let (sink, memories) = Both::new(Compression::Zstd(level));
+        let (sink, memories) = both(Compression::Zstd(level));
         let builder = TraceGenerator::builder().batch(1 << 20, bytes, Duration::from_secs(60));
         let trace = builder.sink(sink).expect("a trace");
         simulate(&trace, 40_000);

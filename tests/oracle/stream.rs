@@ -14,14 +14,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use novatrace::{
-    Address, Compression, ErrorKind, Received, Receiver, Sink, StreamSink, TraceGenerator,
-};
+use novatrace::{Address, Compression, ErrorKind, Received, Receiver, StreamSink, TraceGenerator};
 use novatrace_reader::{Check, Rule, Source};
 use novatrace_testkit::oracle_or_skip;
 
 use simulated::simulate;
-use support::{Memory, loaded};
+use support::{Both, Memory, loaded};
 
 /// Between two sides: passes on so many bytes of each of the first connections, and then cuts it in both
 /// directions.
@@ -104,29 +102,6 @@ fn completed(said: &mpsc::Receiver<Received>) -> PathBuf {
         _ => None,
     });
     found.expect("it goes on until then")
-}
-
-/// The same batches into memory and into a stream.
-#[derive(Debug)]
-struct Both(Memory, StreamSink);
-
-impl Sink for Both {
-    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
-        self.0.write(batch)?;
-        self.1.write(batch)
-    }
-
-    fn pending(&self) -> usize {
-        self.1.pending()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.1.flush()
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.1.finish()
-    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the oracle tests share: a trace that is recorded, and read back by the trace processor.
 
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use novatrace::{Sink, Stats, TraceBuilder, TraceGenerator};
@@ -18,9 +19,37 @@ impl Memory {
 }
 
 impl Sink for Memory {
-    fn write(&mut self, batch: &[u8]) -> std::io::Result<()> {
+    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
         self.0.lock().expect("not poisoned").extend_from_slice(batch);
         Ok(())
+    }
+}
+
+/// Writes the same batches into memory and into another sink, which says what has become of them.
+#[allow(dead_code, reason = "as above")]
+#[derive(Debug)]
+pub(crate) struct Both<S>(pub(crate) Memory, pub(crate) S);
+
+impl<S: Sink> Sink for Both<S> {
+    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        self.0.write(batch)?;
+        self.1.write(batch)
+    }
+
+    fn pending(&self) -> usize {
+        self.1.pending()
+    }
+
+    fn stored_bytes(&self) -> Option<u64> {
+        self.1.stored_bytes()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.1.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.1.finish()
     }
 }
 

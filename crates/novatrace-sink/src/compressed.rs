@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::bundle::Bundler;
+use crate::error::again;
 use crate::panics::caught;
 use crate::threads::spawn_own;
 use crate::{Compression, Sink};
@@ -24,8 +25,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// batch is with that sink as a whole or not at all, and so a file that is cut is readable up to its last
 /// whole bundle.
 ///
-/// The thread begins with the first batch. Batches that have to wait for it may share a bundle; one that has more than
-/// 512 KiB is split into several between packets.
+/// The thread begins with the first batch that is compressed: as long as there is [`Compression::None`] from the start,
+/// batches go to the sink as they are, by whoever writes them. Batches that have to wait for the thread may share a bundle;
+/// one that has more than 512 KiB is split into several between packets.
 ///
 /// ```
 /// use novatrace_sink::{Compressed, Compression, FileSink, Sink};
@@ -41,8 +43,10 @@ const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// ```
 pub struct Compressed<S> {
     compression: Compression,
-    /// Until the first batch.
-    sink: Option<S>,
+    /// Until the thread has it.
+    sink: Option<Taker<S>>,
+    /// Nothing has been compressed so far.
+    is_direct: bool,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
@@ -75,6 +79,8 @@ struct State {
 enum Job {
     /// So many batches.
     Write(Vec<u8>, usize),
+    /// What comes is compressed by this.
+    Become(Box<Bundler>),
     Flush,
     Finish,
 }
@@ -90,16 +96,54 @@ impl Shared {
 }
 
 impl<S: Sink + 'static> Compressed<S> {
-    /// In front of a sink. With [`Compression::None`], batches are handed on as they are, from another
-    /// thread.
+    /// In front of a sink.
     pub fn new(sink: S, compression: Compression) -> Self {
-        Self { compression, sink: Some(sink), thread: None, shared: Arc::default() }
+        let sink = Taker { sink, taken: VecDeque::new(), stored_bytes: 0 };
+        let is_direct = compression == Compression::None;
+        Self { compression, sink: Some(sink), is_direct, thread: None, shared: Arc::default() }
+    }
+
+    /// Compresses otherwise from the next batch on, or no more.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for it, or no thread. No batch is to follow.
+    pub fn set_compression(&mut self, compression: Compression) -> io::Result<()> {
+        self.compression = compression;
+        if self.thread.is_some() {
+            let job = Job::Become(Box::new(Bundler::new(compression)?));
+            self.shared.state().jobs.push_back(job);
+            self.shared.changed.notify_all();
+        } else if self.is_direct && compression != Compression::None {
+            // At once: what the sink took without it may not have arrived.
+            self.start()?;
+            self.is_direct = false;
+        }
+        Ok(())
+    }
+
+    /// The sink, as long as there is no thread in between.
+    fn direct(&self) -> Option<&Taker<S>> {
+        self.sink.as_ref().filter(|_| self.is_direct)
+    }
+
+    fn direct_mut(&mut self) -> Option<&mut Taker<S>> {
+        self.sink.as_mut().filter(|_| self.is_direct)
     }
 
     fn start(&mut self) -> io::Result<()> {
-        let Some(sink) = self.sink.take() else { return Ok(()) };
+        if self.sink.is_none() {
+            return Ok(());
+        }
         let bundler = Bundler::new(self.compression)?;
-        let packer = Packer { sink, bundler, packed: Vec::new(), taken: VecDeque::new() };
+        let Some(sink) = self.sink.take() else { return Ok(()) };
+        {
+            // What it has taken without a thread.
+            let mut state = self.shared.state();
+            state.pending = sink.taken.iter().map(|(batches, _)| batches).sum();
+            state.stored_bytes = sink.stored_bytes;
+        }
+        let packer = Packer { sink, bundler, packed: Vec::new() };
         let shared = Arc::clone(&self.shared);
         self.thread = Some(spawn_own("novatrace-pack", move || packer.run(&shared))?);
         Ok(())
@@ -124,6 +168,11 @@ impl<S: Sink + 'static> Compressed<S> {
 
 impl<S: Sink + 'static> Sink for Compressed<S> {
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        if let Some(sink) = self.direct_mut() {
+            sink.write(batch, 1)?;
+            sink.settle();
+            return Ok(());
+        }
         self.start()?;
         let mut state = self.shared.state();
         while state.queued_bytes >= MAX_QUEUED && !state.is_over {
@@ -151,19 +200,31 @@ impl<S: Sink + 'static> Sink for Compressed<S> {
     }
 
     fn pending(&self) -> usize {
-        self.shared.state().pending
+        match self.direct() {
+            Some(direct) => direct.sink.pending(),
+            None => self.shared.state().pending,
+        }
     }
 
     fn stored_bytes(&self) -> Option<u64> {
-        Some(self.shared.state().stored_bytes)
+        match self.direct() {
+            Some(direct) => direct.sink.stored_bytes(),
+            None => Some(self.shared.state().stored_bytes),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.ask(Job::Flush)
+        match self.direct_mut() {
+            Some(direct) => direct.sink.flush(),
+            None => self.ask(Job::Flush),
+        }
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.ask(Job::Finish)
+        match self.direct_mut() {
+            Some(direct) => direct.sink.finish(),
+            None => self.ask(Job::Finish),
+        }
     }
 }
 
@@ -172,7 +233,7 @@ impl State {
     fn outcome(&mut self) -> io::Result<()> {
         match self.error.take() {
             Some(error) => {
-                self.error = Some(io::Error::new(error.kind(), error.to_string()));
+                self.error = Some(again(&error));
                 Err(error)
             }
             None => Ok(()),
@@ -194,24 +255,57 @@ impl<S> Drop for Compressed<S> {
 impl<S: fmt::Debug> fmt::Debug for Compressed<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut f = f.debug_struct("Compressed");
-        f.field("compression", &self.compression).field("sink", &self.sink).finish_non_exhaustive()
+        let sink = self.sink.as_ref().map(|it| &it.sink);
+        f.field("compression", &self.compression).field("sink", &sink).finish_non_exhaustive()
+    }
+}
+
+/// A sink, and what it took.
+struct Taker<S> {
+    sink: S,
+    /// What it may not be done with: how many batches, and their bytes there.
+    taken: VecDeque<(usize, u64)>,
+    /// Bytes of what has arrived.
+    stored_bytes: u64,
+}
+
+impl<S: Sink> Taker<S> {
+    /// So many batches, in one call: a sink has all of what it is given, or nothing.
+    fn write(&mut self, bytes: &[u8], batches: usize) -> io::Result<()> {
+        self.sink.write(bytes)?;
+        self.taken.push_back((batches, bytes.len() as u64));
+        Ok(())
+    }
+
+    /// How many batches have arrived since it was asked last.
+    fn settle(&mut self) -> usize {
+        let sink = &self.sink;
+        let asked = caught(|| Ok((sink.pending(), sink.stored_bytes())));
+        let Ok((pending, stored)) = asked else { return 0 };
+        let mut arrived = 0;
+        while self.taken.len() > pending
+            && let Some((batches, bytes)) = self.taken.pop_front()
+        {
+            arrived += batches;
+            self.stored_bytes += bytes;
+        }
+        self.stored_bytes = stored.unwrap_or(self.stored_bytes);
+        arrived
     }
 }
 
 /// The thread's side.
 struct Packer<S> {
-    sink: S,
+    sink: Taker<S>,
     bundler: Bundler,
     packed: Vec<u8>,
-    /// What the sink took and may not be done with: how many batches, and their bytes there.
-    taken: VecDeque<(usize, usize)>,
 }
 
 impl<S: Sink> Packer<S> {
     fn run(mut self, shared: &Shared) {
-        while let Some(job) = self.next_job(shared) {
+        while let Some(mut job) = self.next_job(shared) {
             let is_last = matches!(job, Job::Finish);
-            let done = caught(|| self.do_job(&job));
+            let done = caught(|| self.do_job(&mut job));
             let mut state = shared.state();
             self.settle(&mut state);
             match job {
@@ -220,6 +314,7 @@ impl<S: Sink> Packer<S> {
                     bytes.clear();
                     state.free.push(bytes);
                 }
+                Job::Become(_) => {}
                 Job::Flush | Job::Finish => state.answered += 1,
             }
             state.is_over = is_last || done.is_err();
@@ -240,7 +335,7 @@ impl<S: Sink> Packer<S> {
             if state.is_closed {
                 return None;
             }
-            if self.taken.is_empty() {
+            if self.sink.taken.is_empty() {
                 state = shared.wait(state);
             } else {
                 let waited = shared.changed.wait_timeout(state, ASK_AGAIN);
@@ -250,33 +345,26 @@ impl<S: Sink> Packer<S> {
         }
     }
 
-    fn do_job(&mut self, job: &Job) -> io::Result<()> {
+    fn do_job(&mut self, job: &mut Job) -> io::Result<()> {
         match job {
             Job::Write(bytes, batches) => {
                 self.packed.clear();
                 self.bundler.bundle(bytes, &mut self.packed)?;
-                // In one call: a sink has all of a batch, or nothing.
-                self.sink.write(&self.packed)?;
-                self.taken.push_back((*batches, self.packed.len()));
+                self.sink.write(&self.packed, *batches)
+            }
+            Job::Become(bundler) => {
+                std::mem::swap(&mut self.bundler, bundler);
                 Ok(())
             }
-            Job::Flush => self.sink.flush(),
-            Job::Finish => self.sink.finish(),
+            Job::Flush => self.sink.sink.flush(),
+            Job::Finish => self.sink.sink.finish(),
         }
     }
 
     /// Counts what has arrived.
     fn settle(&mut self, state: &mut State) {
-        let sink = &self.sink;
-        let asked = caught(|| Ok((sink.pending(), sink.stored_bytes())));
-        let Ok((pending, stored)) = asked else { return };
-        while self.taken.len() > pending
-            && let Some((batches, bytes)) = self.taken.pop_front()
-        {
-            state.pending -= batches;
-            state.stored_bytes += bytes as u64;
-        }
-        state.stored_bytes = stored.unwrap_or(state.stored_bytes);
+        state.pending -= self.sink.settle();
+        state.stored_bytes = self.sink.stored_bytes;
     }
 }
 
@@ -305,7 +393,10 @@ mod tests {
     ) -> (Compressed<Slow>, mpsc::Sender<()>, mpsc::Receiver<Vec<u8>>) {
         let (allow, allowed) = mpsc::channel();
         let (taken, take) = mpsc::channel();
-        (Compressed::new(Slow { allowed, taken }, compression), allow, take)
+        // On a thread in any case.
+        let mut sink = Compressed::new(Slow { allowed, taken }, Compression::ZLIB);
+        sink.set_compression(compression).expect("there is memory");
+        (sink, allow, take)
     }
 
     fn packet(len: u8) -> Vec<u8> {
@@ -361,6 +452,53 @@ mod tests {
         let error = sink.finish().expect_err("no packet");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert_eq!((sink.pending(), take.try_iter().count()), (1, 0));
+    }
+
+    /// A side that has what it is given when it says so.
+    #[derive(Debug, Clone, Default)]
+    struct Far(Arc<Mutex<(Vec<Vec<u8>>, usize)>>);
+
+    impl Sink for Far {
+        fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+            self.0.lock().expect("not poisoned").0.push(batch.to_vec());
+            Ok(())
+        }
+
+        fn pending(&self) -> usize {
+            let far = self.0.lock().expect("not poisoned");
+            far.0.len() - far.1
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            let mut far = self.0.lock().expect("not poisoned");
+            far.1 = far.0.len();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_was_taken_before_there_was_a_thread_counts_until_it_has_arrived() {
+        let far = Far::default();
+        let mut sink = Compressed::new(far.clone(), Compression::None);
+        let (plain, packets) = (packet(100), packet(50).repeat(100));
+        sink.write(&plain).expect("taken");
+        sink.write(&plain).expect("taken");
+        assert_eq!((sink.pending(), sink.stored_bytes()), (2, None));
+        far.0.lock().expect("not poisoned").1 = 1;
+        sink.set_compression(Compression::ZLIB).expect("there is memory");
+        assert!((1..=2).contains(&sink.pending()), "one is on its way");
+        sink.write(&packets).expect("taken");
+        sink.flush().expect("all arrives");
+        assert_eq!(sink.pending(), 0);
+        sink.set_compression(Compression::None).expect("there is memory");
+        sink.write(&packets).expect("taken");
+        sink.finish().expect("all arrives");
+        let batches = far.0.lock().expect("not poisoned").0.clone();
+        assert_eq!(batches.len(), 4);
+        assert_eq!([&batches[0], &batches[1], &batches[3]], [&plain, &plain, &packets]);
+        assert!(batches[2].len() < 200, "{} bytes", batches[2].len());
+        let all = batches.iter().map(|batch| batch.len() as u64).sum();
+        assert_eq!(sink.stored_bytes(), Some(all));
     }
 
     #[derive(Debug)]

@@ -3,6 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
+/// The same error, for who asks once more: its kind and what it says, without its source.
+pub(crate) fn again(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
+}
+
 /// Why a trace file could not be created. Nothing was created or truncated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

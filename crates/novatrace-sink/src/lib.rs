@@ -22,6 +22,7 @@ mod file;
 #[cfg(feature = "object-store")]
 mod object;
 mod panics;
+mod random;
 #[cfg(unix)]
 mod shared;
 mod stream;
@@ -39,6 +40,8 @@ pub use object::ObjectSink;
 /// For whoever calls sinks. Not API: it may change with any release.
 #[doc(hidden)]
 pub use panics::{caught, panic_message};
+#[doc(hidden)]
+pub use random::random;
 #[cfg(unix)]
 pub use shared::{Member, SharedFile};
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};

@@ -404,6 +404,10 @@ impl Flight {
     }
 
     /// Has signals set their flags.
+    #[cfg_attr(
+        not(unix),
+        expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "there are none")
+    )]
     pub(crate) fn hook_signals(&self) -> Result<(), Error> {
         #[cfg(unix)]
         for (signal, flag, _) in &self.signals {

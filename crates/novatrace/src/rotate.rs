@@ -6,11 +6,10 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use novatrace_sink::{Compression, FileSink, Sink};
+use novatrace_sink::{Compression, FileSink};
 
 use crate::error::{Error, ErrorKind};
-use crate::sink;
-use crate::worker::Config;
+use crate::worker::{Config, Destination};
 
 /// When a trace goes on in another file: for [`TraceBuilder::rotate`](crate::TraceBuilder::rotate) and
 /// [`SessionBuilder::rotate`](crate::SessionBuilder::rotate).
@@ -190,16 +189,16 @@ impl Rotation {
     }
 
     /// Makes the part's file, and removes one that is not to be kept.
-    pub(crate) fn open(&self) -> io::Result<Box<dyn Sink>> {
-        let file = FileSink::create(self.part_path()).map_err(io::Error::other)?;
-        let sink = sink::compressed(file, self.compression);
+    pub(crate) fn open(&self) -> io::Result<Destination> {
+        let path = self.part_path();
+        let file = FileSink::create(&path).map_err(io::Error::other)?;
         if let Some(keep) = self.rotate.keep
             && let Some(old @ 1..) = self.number.checked_sub(keep.get())
         {
             // If it cannot be removed, or someone has, that is no fault of the trace.
             let _ = std::fs::remove_file(part_path(&self.path, old));
         }
-        Ok(sink)
+        Ok(Destination::sink(file, self.compression, Some(path)))
     }
 }
 

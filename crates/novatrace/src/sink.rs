@@ -1,21 +1,19 @@
 //! From a path to the sink that a trace is written into, and what is put in front of it. Belongs here: what the
 //! environment has to say of it. Does not: the sinks, which are in `novatrace-sink`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-#[cfg(unix)]
-use novatrace_sink::SharedFile;
 use novatrace_sink::{Address, Compressed, Compression, FileSink, Sink, StreamSink};
 
 use crate::error::{Error, ErrorKind};
 use crate::rotate;
-use crate::worker::{Config, Link};
+use crate::worker::{Config, Destination, Link};
 
 /// What a path stands for.
 pub(crate) enum Target {
     File(FileSink),
-    Stream(Box<dyn Sink>, PathBuf),
+    Stream(Destination),
 }
 
 impl Target {
@@ -30,14 +28,16 @@ impl Target {
             rotate::refuse(config)?;
         }
         if let Some(url) = url {
-            return object(url, config.compression);
+            let destination = object(url, config.compression)?;
+            return Ok(Self::Stream(destination));
         }
         match address {
             None => Ok(Self::File(rotate::create(config, path)?)),
             Some(address) => {
                 let address = address.map_err(ErrorKind::Address)?;
                 let stream = StreamSink::new(address, &config.process_name());
-                Ok(Self::Stream(compressed(stream, config.compression), path.to_owned()))
+                let path = Some(path.to_owned());
+                Ok(Self::Stream(Destination::sink(stream, config.compression, path)))
             }
         }
     }
@@ -54,7 +54,7 @@ impl Target {
     pub(crate) fn start(self, config: Config) -> Result<Arc<Link>, Error> {
         match self {
             Self::File(file) => Link::start_file(config, file),
-            Self::Stream(sink, path) => Link::start(config, sink, Some(path)),
+            Self::Stream(destination) => Link::start(config, destination),
         }
     }
 }
@@ -69,13 +69,13 @@ fn is_object(path: &str) -> bool {
 }
 
 #[cfg(feature = "object-store")]
-fn object(url: &str, compression: Compression) -> Result<Target, Error> {
+fn object(url: &str, compression: Compression) -> Result<Destination, Error> {
     let object = novatrace_sink::ObjectSink::create(url).map_err(ErrorKind::Create)?;
-    Ok(Target::Stream(compressed(object, compression), url.into()))
+    Ok(Destination::sink(object, compression, Some(url.into())))
 }
 
 #[cfg(not(feature = "object-store"))]
-fn object(url: &str, _: Compression) -> Result<Target, Error> {
+fn object(url: &str, _: Compression) -> Result<Destination, Error> {
     Err(ErrorKind::NoObjectStores { url: url.to_owned() }.into())
 }
 
@@ -86,15 +86,6 @@ pub(crate) fn compression(chosen: Compression) -> Result<Compression, Error> {
     };
     let parsed = text.to_string_lossy().parse();
     parsed.map_err(|source| ErrorKind::Environment { variable: COMPRESSION, source }.into())
-}
-
-/// Writes a file, alone or with other processes, compressed as chosen.
-pub(crate) fn of_file(file: FileSink, config: &Config) -> Box<dyn Sink> {
-    #[cfg(unix)]
-    if let Some(shared) = &config.shared {
-        return compressed(SharedFile::new(file, shared.turns.clone()), config.compression);
-    }
-    compressed(file, config.compression)
 }
 
 pub(crate) fn compressed(sink: impl Sink + 'static, compression: Compression) -> Box<dyn Sink> {

@@ -11,6 +11,8 @@ use super::address::{Address, Socket};
 use super::frame::{Answer, COMPLETE, StreamId, write_batch, write_end, write_hello};
 use super::spool::Spool;
 use crate::Sink;
+use crate::error::again;
+use crate::random::random;
 use crate::threads::spawn_own;
 
 /// How long `flush` waits for the other side, and dropping a sink that is not finished.
@@ -115,6 +117,10 @@ impl State {
         next - first
     }
 
+    fn refused(&self) -> io::Result<()> {
+        self.refusal.as_ref().map_or(Ok(()), |error| Err(again(error)))
+    }
+
     fn is_over(&self) -> bool {
         self.stage == Stage::Done || self.refusal.is_some()
     }
@@ -197,9 +203,7 @@ impl Sink for StreamSink {
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
         self.start()?;
         let mut state = self.shared.state();
-        if let Some(error) = &state.refusal {
-            return Err(io::Error::new(error.kind(), error.to_string()));
-        }
+        state.refused()?;
         let is_kept = state.lost == 0
             && state.spool()?.push(batch).unwrap_or_else(|error| {
                 state.spool_fault = Some(error);
@@ -221,10 +225,7 @@ impl Sink for StreamSink {
     fn flush(&mut self) -> io::Result<()> {
         self.start()?;
         self.wait(SHORT, |state| state.waiting() == 0);
-        match &self.shared.state().refusal {
-            Some(error) => Err(io::Error::new(error.kind(), error.to_string())),
-            None => Ok(()),
-        }
+        self.shared.state().refused()
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -243,9 +244,7 @@ impl Sink for StreamSink {
         self.shared.changed.notify_all();
         let is_done = self.wait(self.patience, |state| state.stage == Stage::Done);
         let mut state = self.shared.state();
-        if let Some(error) = &state.refusal {
-            return Err(io::Error::new(error.kind(), error.to_string()));
-        }
+        state.refused()?;
         if is_done && state.lost == 0 {
             return Ok(());
         }
@@ -474,21 +473,11 @@ fn send_all(shared: &Shared, socket: &mut Socket) -> io::Result<()> {
 
 /// Tells this stream from all others.
 fn random_id() -> StreamId {
-    // Each of these has random keys; the process's number is for forks.
-    use std::hash::{BuildHasher, Hasher, RandomState};
     let mut id = StreamId::default();
-    for half in id.chunks_mut(8) {
-        let mut hasher = RandomState::new().build_hasher();
-        hasher.write_u32(std::process::id());
-        hasher.write_u128(since_the_epoch().as_nanos());
-        half.copy_from_slice(&hasher.finish().to_le_bytes());
+    for (half, number) in id.chunks_mut(8).zip(random::<2>()) {
+        half.copy_from_slice(&number.to_le_bytes());
     }
     id
-}
-
-fn since_the_epoch() -> Duration {
-    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    time.unwrap_or_default()
 }
 
 /// When something was waited for; never a time in a trace.

@@ -12,8 +12,8 @@ use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::name::Name;
 use crate::rotate::{self, Rotate};
-use crate::sink::{self, Target};
-use crate::worker::{Config, Link, Worker};
+use crate::sink::Target;
+use crate::worker::{Config, Destination, Link, Worker};
 
 /// What becomes of slices of one track that overlap without one holding the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -257,7 +257,7 @@ impl TraceBuilder {
     /// [`rotate`](Self::rotate).
     pub fn sink(self, sink: impl Sink + 'static) -> Result<TraceGenerator, Error> {
         rotate::refuse(&self.config)?;
-        let sink = sink::compressed(sink, self.config.compression);
-        Ok(TraceGenerator::new(Link::start(self.config, sink, None)?))
+        let destination = Destination::sink(sink, self.config.compression, None);
+        Ok(TraceGenerator::new(Link::start(self.config, destination)?))
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::program::Numbers;
 use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap, Unit};
 use crate::name::Name;
@@ -51,15 +50,21 @@ pub(crate) struct RingFacts {
     pub(crate) words: u64,
 }
 
+/// The numbers that tell a trace apart.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Numbers {
+    pub(crate) uuid: u128,
+    pub(crate) first_uuid: u64,
+    pub(crate) first_explicit: u64,
+}
+
 /// What the worker has to know before anything else.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Hello {
     pub(crate) program: u32,
     pub(crate) is_counter: bool,
     pub(crate) path: Option<PathBuf>,
-    pub(crate) uuid: u128,
-    pub(crate) first_uuid: u64,
-    pub(crate) first_explicit: u64,
+    pub(crate) numbers: Numbers,
     pub(crate) process_name: String,
     config: ConfigFacts,
 }
@@ -89,7 +94,6 @@ impl Hello {
         is_counter: bool,
         numbers: Numbers,
     ) -> Self {
-        let Numbers { uuid, first_uuid, first_explicit } = numbers;
         let attributes = config.attributes.iter().map(|(key, value)| {
             let value = match value {
                 Attribute::Text(text) => Ok(text.clone()),
@@ -101,9 +105,7 @@ impl Hello {
             program: std::process::id(),
             is_counter,
             path,
-            uuid,
-            first_uuid,
-            first_explicit,
+            numbers,
             process_name: config.process_name(),
             config: ConfigFacts {
                 attributes: attributes.collect(),

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::arena::{Arena, REPLY_BYTES};
 use super::control::{Control, DONE, READY};
 use super::log::Sender;
-use super::message::{Hello, Message, ReportFacts, RingFacts};
+use super::message::{Hello, Message, Numbers, ReportFacts, RingFacts};
 use super::{LAYOUT, spawn};
 use novatrace_sink::{FileSink, SharedFile};
 
@@ -87,14 +87,6 @@ impl Kept {
             !is_over
         });
     }
-}
-
-/// The numbers that tell a trace apart.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Numbers {
-    pub(crate) uuid: u128,
-    pub(crate) first_uuid: u64,
-    pub(crate) first_explicit: u64,
 }
 
 impl Program {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::arena::{Arena, REPLY_BYTES};
 use super::control::{DONE, READY};
 use super::log::Receiver;
-use super::message::{ErrorFacts, Hello, Message, ReportFacts, RingFacts};
+use super::message::{ErrorFacts, Hello, Message, Numbers, ReportFacts, RingFacts};
 use super::{LAYOUT, spawn};
 use crate::error::Error;
 use crate::name::Name;
@@ -164,8 +164,9 @@ fn start() -> io::Result<()> {
         return Err(io::Error::other("the program said nothing"));
     };
     profile::set_clock(hello.is_counter);
-    let described = Described::new(hello.first_uuid, hello.first_explicit);
-    let (uuid, path, config) = (hello.uuid, hello.path.clone(), hello.config());
+    let Numbers { uuid, first_uuid, first_explicit } = hello.numbers;
+    let described = Described::new(first_uuid, first_explicit);
+    let (path, config) = (hello.path.clone(), hello.config());
     Link::serve(config, served, rest, (trace, path), uuid, described);
     Ok(())
 }

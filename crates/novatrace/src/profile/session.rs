@@ -20,7 +20,7 @@ use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
 use crate::rotate::{self, Rotate};
 use crate::sink::{self, Target};
-use crate::worker::{Attachment, Config, Link, Loss, ThreadLink, Worker};
+use crate::worker::{Attachment, Config, Destination, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
 /// not keep up.
@@ -239,8 +239,8 @@ impl SessionBuilder {
     pub fn sink(self, sink: impl Sink + 'static) -> Result<Session, Error> {
         rotate::refuse(&self.config)?;
         children::refuse(self.children)?;
-        let sink = sink::compressed(sink, self.config.compression);
-        self.start(|config| Link::start(config, sink, None), Location::caller(), None)
+        let destination = Destination::sink(sink, self.config.compression, None);
+        self.start(|config| Link::start(config, destination), Location::caller(), None)
     }
 
     /// Starts recording into memory: see [`FlightRecorder`]. Nothing is written until
@@ -261,7 +261,8 @@ impl SessionBuilder {
         self.config.flight = Some(Arc::clone(&flight));
         self.flush_on_panic |= flight.dumps_on_panic();
         self.config.compression = sink::compression(self.config.compression)?;
-        let start = |config| Link::start(config, Box::new(InMemory), None);
+        let destination = Destination::Flight(Arc::clone(&flight));
+        let start = |config| Link::start(config, destination);
         let session = self.start(start, opened, None)?;
         flight.hook_signals()?;
         flight.serve(session.live.link(), requests).map_err(ErrorKind::Worker)?;
@@ -298,16 +299,6 @@ impl SessionBuilder {
             exit::hook_panics();
         }
         Ok(Session { live, clock })
-    }
-}
-
-/// In the place of the sink of a session that has none.
-#[derive(Debug)]
-struct InMemory;
-
-impl Sink for InMemory {
-    fn write(&mut self, _: &[u8]) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The memory of a ring: taken from the operating system as it is touched, and given back whole. An
 //! allocator would fill it with zeros, word by word, once it has recycled a block.
-#![expect(unsafe_code, reason = "mapped memory")]
+#![cfg_attr(unix, expect(unsafe_code, reason = "mapped memory"))]
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, Range};

@@ -2,16 +2,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use novatrace_core::Sequence;
-use novatrace_sink::{Sink, caught};
 
 use super::config::Config;
+use super::destination::Destination;
 use crate::error::{Error, ErrorKind};
-use crate::flight::Flight;
 use crate::process::Served;
 use crate::rotate::Rotation;
 
@@ -33,12 +32,8 @@ pub(crate) struct Output {
     batch_events: u64,
     max_packets: usize,
     max_bytes: usize,
-    sink: Box<dyn Sink>,
-    /// Of the part, if the trace is in parts.
-    path: Option<PathBuf>,
+    destination: Destination,
     rotation: Option<Rotation>,
-    /// Takes the batches, in the sink's place.
-    flight: Option<Arc<Flight>>,
     /// What the part begins with that only those need who have not the part before.
     pub(super) carried: Vec<u8>,
     pub(super) carried_packets: usize,
@@ -69,24 +64,20 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(
-        sink: Box<dyn Sink>,
-        path: Option<PathBuf>,
+        destination: Destination,
         config: &Config,
         served: Option<&Arc<Served>>,
     ) -> Self {
         let (max_packets, max_bytes) = (config.batch_packets, config.batch_bytes);
-        let flight = config.flight.clone();
-        let slow_ns = flight.as_ref().map_or(u64::MAX, |flight| flight.slow_ns);
+        let slow_ns = destination.flight().map_or(u64::MAX, |flight| flight.slow_ns);
         Self {
             batch: Vec::with_capacity(max_bytes.min(1 << 20)),
             batch_packets: 0,
             batch_events: 0,
             max_packets,
             max_bytes,
-            sink,
-            path,
+            destination,
             rotation: Rotation::of(config),
-            flight,
             carried: Vec::new(),
             carried_packets: 0,
             loss: Vec::new(),
@@ -144,16 +135,8 @@ impl Output {
             return;
         }
         if !self.has_failed {
-            let Self { sink, batch, .. } = self;
-            let len = batch.len() as u64;
-            let taken = match &self.flight {
-                Some(flight) => {
-                    flight.take(batch, self.batch_events);
-                    Ok(())
-                }
-                None => caught(|| sink.write(batch)),
-            };
-            match taken {
+            let len = self.batch.len() as u64;
+            match self.destination.take(&mut self.batch, self.batch_events) {
                 Ok(()) => {
                     self.pending.push_back(Batch {
                         packets: self.batch_packets as u64,
@@ -179,10 +162,7 @@ impl Output {
         if self.pending.is_empty() {
             return;
         }
-        let sink = &self.sink;
-        // Of a sink that panics when it is asked, none has.
-        let asked = caught(|| Ok((sink.pending(), sink.stored_bytes())));
-        let Ok((pending, stored)) = asked else { return };
+        let Some((pending, stored)) = self.destination.pending() else { return };
         while self.pending.len() > pending
             && let Some(batch) = self.pending.pop_front()
         {
@@ -204,14 +184,14 @@ impl Output {
 
     /// Waits until what has been written has arrived.
     pub(crate) fn arrive(&mut self) {
-        self.wait(|sink| sink.flush());
+        self.wait(Destination::flush);
     }
 
-    fn wait(&mut self, call: impl FnOnce(&mut dyn Sink) -> io::Result<()>) {
+    fn wait(&mut self, wait: impl FnOnce(&mut Destination) -> io::Result<()>) {
         if self.has_failed {
             return;
         }
-        match caught(|| call(&mut *self.sink)) {
+        match wait(&mut self.destination) {
             Ok(()) => self.settle(),
             Err(source) => self.fail(source),
         }
@@ -240,7 +220,7 @@ impl Output {
 
     /// Whether what is open is ended where a part ends.
     pub(crate) fn ends_parts(&self) -> bool {
-        self.flight.is_none()
+        self.destination.flight().is_none()
     }
 
     /// Counts so many packets that have been appended to the batch.
@@ -251,7 +231,7 @@ impl Output {
 
     /// Starts a sequence again, in another part.
     pub(crate) fn restart(&mut self, sequence: &mut Sequence, ns: u64) {
-        if self.flight.is_some() {
+        if self.destination.flight().is_some() {
             sequence.overwritten(&mut self.loss);
         }
         sequence.restart_at(&mut self.batch, ns);
@@ -284,7 +264,7 @@ impl Output {
 
     /// How many parts there are.
     pub(crate) fn parts(&self) -> u64 {
-        if self.flight.is_some() { 1 } else { self.part_number().unwrap_or(1).into() }
+        if self.destination.flight().is_some() { 1 } else { self.part_number().unwrap_or(1).into() }
     }
 
     /// Whether the part is to end.
@@ -292,7 +272,8 @@ impl Output {
         let Some(rotation) = &self.rotation else { return false };
         let (bytes, carried) = (self.gathered() - self.bytes_before, self.bytes_carried);
         // In memory, time goes on also when nothing happens.
-        let has_events = self.flight.is_some() || self.events_gathered() > self.events_before;
+        let has_events =
+            self.destination.flight().is_some() || self.events_gathered() > self.events_before;
         !self.has_failed && rotation.is_full(bytes, carried, has_events)
     }
 
@@ -304,20 +285,22 @@ impl Output {
         }
         let Some(rotation) = &mut self.rotation else { return };
         rotation.next();
-        if let Some(flight) = &self.flight {
+        if let Some(flight) = self.destination.flight() {
             self.bytes_before = self.bytes;
             return flight.begin_part();
         }
-        self.wait(|sink| sink.finish());
+        self.wait(Destination::finish);
         if self.has_failed {
             return;
         }
         self.bytes_before = self.bytes;
         let Some(rotation) = &self.rotation else { return };
-        self.path = Some(rotation.part_path());
         match rotation.open() {
-            Ok(sink) => self.sink = sink,
-            Err(source) => self.fail(source),
+            Ok(destination) => self.destination = destination,
+            Err(source) => {
+                let path = rotation.part_path();
+                self.fail_at(Some(path), source);
+            }
         }
     }
 
@@ -334,10 +317,9 @@ impl Output {
 
     /// What has been gathered is what every part begins with.
     pub(crate) fn part_begins(&mut self) {
-        if let Some(flight) = &self.flight {
+        if let Some(flight) = self.destination.flight().map(Arc::clone) {
             let (loss, carried) =
                 (std::mem::take(&mut self.loss), std::mem::take(&mut self.carried));
-            let flight = Arc::clone(flight);
             self.carried_packets = 0;
             self.write();
             flight.carry(loss, carried);
@@ -352,15 +334,19 @@ impl Output {
     /// Writes the rest, and tells the sink that it was the rest.
     pub(crate) fn finish(&mut self) {
         self.write();
-        self.wait(|sink| sink.finish());
+        self.wait(Destination::finish);
     }
 
-    fn fail(&mut self, source: std::io::Error) {
+    fn fail(&mut self, source: io::Error) {
+        self.fail_at(self.destination.path().map(Path::to_owned), source);
+    }
+
+    fn fail_at(&mut self, path: Option<PathBuf>, source: io::Error) {
         self.has_failed = true;
         self.settle();
         let lost = self.pending.drain(..).map(|batch| batch.events);
         self.dropped += lost.sum::<u64>();
-        let kind = ErrorKind::Write { path: self.path.clone(), bytes: self.bytes, source };
+        let kind = ErrorKind::Write { path, bytes: self.bytes, source };
         self.error = Some(kind.into());
     }
 
@@ -387,6 +373,8 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use novatrace_sink::{Compression, Sink};
+
     use super::*;
 
     #[derive(Debug)]
@@ -402,7 +390,8 @@ mod tests {
     fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
         let mut config = crate::TraceGenerator::builder().into_config();
         config.set_batch(100, 100, Duration::ZERO);
-        let mut out = Output::new(Box::new(Nowhere), None, &config, None);
+        let mut out =
+            Output::new(Destination::sink(Nowhere, Compression::None, None), &config, None);
         for _ in 0..2 {
             out.write_if_older(Duration::ZERO);
             out.batch.push(0);

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use novatrace_core::{EventBody, ExplicitTrack, Piece, Scalar, Sequence, ShortBody, Timestamps};
-use novatrace_sink::{Sink, panic_message};
+use novatrace_sink::panic_message;
 
 use super::decode::{Dictionary, Place, flows};
 use super::describe::Described;
+use super::destination::Destination;
 use super::link::Link;
 use super::live::Live;
 use super::output::Output;
@@ -33,15 +33,9 @@ const TICK: Duration = Duration::from_millis(5);
 const IDLE_TICK: Duration = Duration::from_millis(50);
 
 /// The worker's thread, from start to end.
-pub(crate) fn run(
-    link: &Arc<Link>,
-    sink: Box<dyn Sink>,
-    path: Option<PathBuf>,
-    uuid: u128,
-    described: Described,
-) {
+pub(crate) fn run(link: &Arc<Link>, destination: Destination, uuid: u128, described: Described) {
     let mut rings = Rings::default();
-    let mut worker = Worker::new(link, sink, path, uuid, described);
+    let mut worker = Worker::new(link, destination, uuid, described);
     link.ready();
     // A fault of ours must not take the program with it, nor leave its threads waiting.
     let outcome = catch_unwind(AssertUnwindSafe(|| worker.run(&mut rings)));
@@ -98,17 +92,11 @@ pub(super) struct Worker<'l> {
 }
 
 impl<'l> Worker<'l> {
-    fn new(
-        link: &'l Link,
-        sink: Box<dyn Sink>,
-        path: Option<PathBuf>,
-        uuid: u128,
-        mut described: Described,
-    ) -> Self {
+    fn new(link: &'l Link, destination: Destination, uuid: u128, mut described: Described) -> Self {
         let config = &link.config;
         let window = config.window.min(WINDOW_WORDS);
         let window = window + Patience::extra(window);
-        let out = Output::new(sink, path, config, link.served());
+        let out = Output::new(destination, config, link.served());
         let shared = Sequence::new(config.sequence_id(1), Timestamps::Absolute);
         let live = config.is_live.then(|| Box::new(Live::new(described.set_process(), config)));
         Self {
@@ -456,6 +444,8 @@ impl<'l> Worker<'l> {
 mod tests {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
+
+    use novatrace_sink::Sink;
 
     use super::*;
     use crate::record;

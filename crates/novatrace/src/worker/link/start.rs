@@ -5,34 +5,28 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use novatrace_sink::{FileSink, Sink, spawn_own};
+use novatrace_sink::{FileSink, random, spawn_own};
 
 use super::{Link, Side};
 use crate::error::{Error, ErrorKind};
 use crate::name::Name;
 use crate::process::{self, Message, Numbers, Program, Served};
-use crate::sink;
 use crate::sync;
 use crate::worker::config::{Config, Worker};
 use crate::worker::describe::Described;
-use crate::worker::random::random;
+use crate::worker::destination::Destination;
 use crate::worker::run;
 
 impl Link {
     /// Starts a worker in a thread.
-    pub(crate) fn start(
-        config: Config,
-        sink: Box<dyn Sink>,
-        path: Option<PathBuf>,
-    ) -> Result<Arc<Self>, Error> {
+    pub(crate) fn start(config: Config, destination: Destination) -> Result<Arc<Self>, Error> {
         let is_wanted = config.worker == Worker::Process;
         let why = is_wanted.then(|| "only a trace in a file can have one".to_owned());
-        Self::start_thread(config, sink, path, why)
+        Self::start_thread(config, destination, why)
     }
 
     /// Starts the worker that the choices ask for, which is to write a file.
     pub(crate) fn start_file(config: Config, file: FileSink) -> Result<Arc<Self>, Error> {
-        let path = file.path().to_owned();
         let mut why = None;
         if process::is_asked_for().unwrap_or(config.worker == Worker::Process) {
             match Self::start_process(config.clone(), &file) {
@@ -44,8 +38,8 @@ impl Link {
                 Err(error) => why = Some(error.to_string()),
             }
         }
-        let sink = sink::of_file(file, &config);
-        Self::start_thread(config, sink, Some(path), why)
+        let destination = Destination::file(file, &config);
+        Self::start_thread(config, destination, why)
     }
 
     fn start_process(mut config: Config, file: &FileSink) -> io::Result<Arc<Self>> {
@@ -62,8 +56,7 @@ impl Link {
 
     fn start_thread(
         mut config: Config,
-        sink: Box<dyn Sink>,
-        path: Option<PathBuf>,
+        destination: Destination,
         fallback: Option<String>,
     ) -> Result<Arc<Self>, Error> {
         sync::prepare();
@@ -75,7 +68,7 @@ impl Link {
         let described = Described::new(first_uuid, first_explicit);
         let link = Self::new(config, Side::Thread, first_flow, fallback);
         let for_worker = Arc::clone(&link);
-        link.spawn(move || run::run(&for_worker, sink, path, uuid, described))?;
+        link.spawn(move || run::run(&for_worker, destination, uuid, described))?;
         Ok(link)
     }
 
@@ -100,8 +93,8 @@ impl Link {
             link.hear(message);
         }
         let sink = FileSink::of_file(trace, path.clone().unwrap_or_default());
-        let sink = sink::of_file(sink, &link.config);
-        run::run(&link, sink, path, uuid, described);
+        let destination = Destination::file(sink, &link.config);
+        run::run(&link, destination, uuid, described);
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::UNIX_EPOCH;
 
 /// Random numbers that no other call has got, of this process or another, a fork of this one
 /// included.
-pub(crate) fn random<const N: usize>() -> [u64; N] {
+#[must_use]
+pub fn random<const N: usize>() -> [u64; N] {
     static CALLS: AtomicU64 = AtomicU64::new(0);
     // The standard library's hash keys are random, but a fork has the same ones; and the system's
     // randomness may be out of reach. Each makes up for the other.
