@@ -91,7 +91,8 @@ def run(parser, chosen):
         go = prepare(parser, arguments)
         try:
             session = novatrace.open(
-                chosen.output, overflow="block", compression=chosen.compression, worker=chosen.worker
+                chosen.output, overflow="block", compression=chosen.compression, worker=chosen.worker,
+                children="quiet",
             )
         except (novatrace.TraceFileError, novatrace.TraceValueError) as error:
             parser.error(str(error))

@@ -10,7 +10,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use novatrace::{
-    Compression, Counter, ErrorKind, InSpanExt, Session, Sink, counter, instant, trace,
+    Compression, Counter, ErrorKind, InSpanExt, Overflow, Session, Sink, Worker, counter, instant,
+    trace,
 };
 use novatrace_testkit::{Loaded, Oracle, Slice, oracle_or_skip};
 
@@ -306,6 +307,63 @@ fn a_sink_that_panics_does_not_hang_the_hook() {
     }
     child.kill().expect("ours");
     panic!("it hangs");
+}
+
+/// With buffers of the usual size, four threads that record as fast as they can, and the worker behind. A process of its own,
+/// since it counts for the whole of it.
+#[test]
+fn a_program_and_its_worker_in_another_process_take_little_memory() {
+    const LIMIT: u64 = 64 << 20;
+    /// Bytes in memory of a process, and its share of what several have.
+    fn share(process: u32) -> Option<u64> {
+        let rollup = std::fs::read_to_string(format!("/proc/{process}/smaps_rollup")).ok()?;
+        let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? << 10)
+    }
+    /// The other process that has the file open.
+    fn worker(path: &Path) -> Option<u32> {
+        let processes = std::fs::read_dir("/proc").ok()?.flatten();
+        let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        numbers.filter(|number| *number != std::process::id()).find(|number| {
+            let open = std::fs::read_dir(format!("/proc/{number}/fd")).into_iter().flatten();
+            open.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link == path))
+        })
+    }
+    if let Some(folder) = child() {
+        let path = folder.join("trace");
+        let before = share(std::process::id()).expect("Linux");
+        let builder = Session::builder().worker(Worker::Process).overflow(Overflow::Block);
+        let session = builder.create(&path).expect("none is open");
+        let fallback = session.worker_fallback();
+        assert_eq!(session.worker(), Worker::Process, "{fallback:?}; cargo build -p novatrace-cli");
+        let worker = worker(&path).expect("it has the file open");
+        let mut most = 0;
+        std::thread::scope(|scope| {
+            let threads = [0, 1, 2, 3].map(|thread| {
+                scope.spawn(move || {
+                    for at in 0..500_000 {
+                        let _span = trace!("span", thread = thread, at = at, text = "some text");
+                    }
+                })
+            });
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                let both =
+                    [std::process::id(), worker].map(|process| share(process).expect("there"));
+                most = most.max(both.iter().sum());
+            }
+        });
+        let report = session.close().expect("a file takes all");
+        assert_eq!((report.events, report.lost), (2_000_000, 0));
+        println!("{} KiB before, {} KiB at most", before >> 10, most >> 10);
+        assert!(most < before + LIMIT, "{before} → {most}");
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = folder.path().canonicalize().expect("there");
+    let test = "a_program_and_its_worker_in_another_process_take_little_memory";
+    let output = run(test, &folder);
+    println!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// Memory of threads that are over is used again. A process of its own, since it counts for the whole of it.
