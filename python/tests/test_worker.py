@@ -378,7 +378,7 @@ def test_the_program_goes_on_if_it_is_killed_and_is_told_at_the_end(oracle, path
 @both
 def test_a_forked_child_does_not_touch_the_parents_trace(oracle, path, what):
     # More than a ring has room for: nobody takes it.
-    run(OPEN[what] + """
+    run(OPEN[what].replace("'block'", "'block', children='quiet'") + """
 for at in range(1_000):
     record(at)
 child = os.fork()

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::profile;
+
 /// The argument by which a program knows that it is a worker.
 pub(super) const ARGUMENT: &str = "__novatrace_worker";
 
@@ -37,6 +39,8 @@ pub(super) fn start(
     let (life, writer) = io::pipe()?;
     let mut command = command()?;
     // The three descriptors that every process is born with, so that none has to be passed by number.
+    // It is no program to be traced.
+    command.env_remove(profile::CHILD_VARIABLE);
     command.arg(ARGUMENT).stdin(memory).stdout(trace.try_clone()?).stderr(Stdio::from(life));
     let program = command.get_program().to_string_lossy().into_owned();
     let told = |error| io::Error::other(format!("cannot start the worker `{program}`: {error}"));
