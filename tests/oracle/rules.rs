@@ -353,6 +353,19 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             let twice = [m(4, &[b(10, "k"), v(4, 1)]), m(4, &[b(10, "k"), v(4, 2)])];
             (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), twice.concat()])]), &[])
         }
+        Rule::KeyAtBothEnds => {
+            let argument = |value| m(4, &[b(10, "k"), v(4, value)]);
+            (
+                with(&[
+                    event(1, BEGIN, &[b(22, "c"), b(23, "a"), argument(1)]),
+                    event(5, END, &[argument(2)]),
+                    // Another slice's is another.
+                    event(6, BEGIN, &[b(22, "c"), b(23, "b")]),
+                    event(7, END, &[argument(3)]),
+                ]),
+                &[],
+            )
+        }
         Rule::NoCategory => (with(&[event(1, INSTANT, &[b(23, "i")])]), &[]),
         Rule::NamelessArgument => (with(&[argument(&[v(4, 1)])]), &[]),
         Rule::EmptyArgument => (with(&[argument(&[b(10, "k")])]), &[]),
@@ -368,7 +381,9 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             (with(&[counter(8, &[]), event_on(1, 8, 1, COUNTER, &[v(30, 5), fixed(47, 7)])]), &[])
         }
         Rule::LogElsewhere => {
-            (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), m(21, &[v(2, 1), v(3, 4)])])]), &[])
+            let body = packet(&[v(10, 1), m(12, &[m(20, &[v(1, 1), b(2, "message")])])]);
+            let log = m(21, &[v(2, 1), v(3, 4)]);
+            (with(&[body, event(1, INSTANT, &[b(22, "c"), b(23, "i"), log])]), &[])
         }
         Rule::NotACounter => (with(&[event(1, COUNTER, &[v(30, 5)])]), &[]),
         Rule::CounterWithoutValue => {

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 
 use foldhash::{HashMap, HashMapExt};
 
+use novatrace_core::schema::track_event::DEBUG_ANNOTATIONS;
+
 use crate::Error;
 use crate::args::{self, Oddity, Take, Value};
+use crate::both_ends;
 use crate::bundle::{BundleFault, Codec};
 use crate::event::{Event, EventKind, FlowPart};
 use crate::frame::Damage;
@@ -127,6 +130,15 @@ impl Check {
             shares::walk(source, self.threads, || self.visitor(), &mut progress)?;
         let cut = checker.tracks.settle(source, self.threads)?;
         checker.finish(&state, &cut);
+        if checker.noted.iter().any(|noted| noted.has_arguments_at_ends) {
+            let is_wanted: Vec<bool> =
+                checker.noted.iter().map(|noted| noted.has_arguments_at_ends).collect();
+            both_ends::find(source, self.threads, &is_wanted, |found, state| {
+                checker
+                    .found
+                    .add(Rule::KeyAtBothEnds, found.at, 1, state, |_| found.detail.clone());
+            })?;
+        }
         Ok(checker.found.report(source, &state, checker.events))
     }
 }
@@ -207,6 +219,7 @@ struct Noted {
     /// Of an incremental counter: the sequence, and the last time.
     counter: Option<(u32, i64)>,
     has_events: bool,
+    has_arguments_at_ends: bool,
     first: Place,
     first_ts: i64,
 }
@@ -303,6 +316,10 @@ impl Checker {
         let at = Whereabouts { sequence: Some(sequence.id), ..Whereabouts::from(event) };
         let mut oddities = Oddities { found: &mut self.found, at, state };
         args::walk(payload, sequence, &state.texts, &mut self.key, &mut oddities);
+        let is_argument = |(number, _)| number == DEBUG_ANNOTATIONS;
+        if event.kind == EventKind::End && Fields::of(payload).any(is_argument) {
+            self.noted[event.track as usize].has_arguments_at_ends = true;
+        }
         if !event.is_more_than_args {
             return;
         }
@@ -510,6 +527,7 @@ impl Noted {
         let first = |one: Option<Place>, other: Option<Place>| one.into_iter().chain(other).min();
         self.first_slice = first(self.first_slice, other.first_slice);
         self.first_state = first(self.first_state, other.first_state);
+        self.has_arguments_at_ends |= other.has_arguments_at_ends;
         if other.first < self.first {
             (self.first, self.first_ts) = (other.first, other.first_ts);
         }

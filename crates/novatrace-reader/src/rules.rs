@@ -278,6 +278,9 @@ rules! {
     KeyTwice "key-twice" Warning "an argument that an event has twice",
         shows "the last one",
         mend "another key, or an array";
+    KeyAtBothEnds "key-at-both-ends" Warning "an argument that both the begin and the end of a slice have",
+        shows "the end's value; of a list, the elements of both",
+        mend "another key at the end";
     NotAllChecked "not-all-checked" Note "a track with more than two million events that are not in order of time",
         shows "everything",
         mend "nothing: `check` does not look at all of them";
