@@ -200,7 +200,7 @@ impl<V: Visit> Walk<'_, V> {
     fn more(&mut self, event: &mut Event<'_>, parsed: &Parsed, payload: &[u8]) -> Option<bool> {
         let at = Whereabouts { sequence: Some(parsed.sequence), ..Whereabouts::from(&*event) };
         let (mut inline_name, mut legacy, mut callstack) = (None, None, None);
-        let (mut categories, mut has_extra) = (0, false);
+        let (mut categories, mut has_extra, mut has_callstack) = (0, false, false);
         for (number, value) in Fields::of(payload) {
             match (number, value) {
                 (event::CATEGORY_IIDS, Wire::Varint(_)) | (event::CATEGORIES, Wire::Bytes(_)) => {
@@ -209,6 +209,7 @@ impl<V: Visit> Walk<'_, V> {
                 (12, Wire::Varint(_)) | (46, Wire::Fixed64(_)) => has_extra = true,
                 (event::NAME, Wire::Bytes(text)) => inline_name = Some(text),
                 (event::CALLSTACK_IID, Wire::Varint(iid)) => callstack = Some(iid),
+                (event::CALLSTACK, Wire::Bytes(_)) => has_callstack = true,
                 (event::CORRELATION_ID_STR_IID, Wire::Varint(iid)) => {
                     let sequence = &self.state.sequences[event.sequence as usize];
                     if sequence.correlations.get(iid).is_none() {
@@ -244,6 +245,10 @@ impl<V: Visit> Walk<'_, V> {
             } else {
                 event.name = Some(self.state.texts.id_of(text));
             }
+        }
+        if (callstack.is_some() || has_callstack) && !self.state.has_callstacks {
+            self.state.has_callstacks = true;
+            self.fault(Rule::Callstacks, at, |_| "the first of them".to_owned());
         }
         if let Some(iid) = callstack {
             for (table, iid) in self.state.sequences[event.sequence as usize].stacks.missing(iid) {

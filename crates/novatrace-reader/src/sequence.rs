@@ -132,12 +132,22 @@ pub(crate) struct OwnClock {
     pub(crate) now: i64,
 }
 
+/// What may be doubtful about a sequence.
+pub(crate) mod doubt {
+    /// Its state: it has not been cleared, or something was lost since.
+    pub(crate) const STATE: u8 = 1;
+    /// Its deltas: some may be lost, and no snapshot has told the time since.
+    pub(crate) const CLOCK: u8 = 2;
+    /// Its default clock, which went when its state was cleared.
+    pub(crate) const DEFAULT_CLOCK: u8 = 4;
+}
+
 /// What a sequence has said so far.
 #[derive(Debug)]
 pub(crate) struct Sequence {
     pub(crate) id: u32,
-    /// Whether it has cleared its state, and lost nothing since.
-    pub(crate) is_valid: bool,
+    /// What is doubtful about it: bits of [`doubt`].
+    pub(crate) doubts: u8,
     /// Whether it ever did.
     pub(crate) is_started: bool,
     /// How often it did.
@@ -169,7 +179,7 @@ impl Sequence {
     pub(crate) fn new(id: u32) -> Self {
         Self {
             id,
-            is_valid: false,
+            doubts: doubt::STATE,
             is_started: false,
             generation: 0,
             categories: Interned::default(),
@@ -211,11 +221,27 @@ impl Sequence {
         self.thread = Some(SequenceThread { pid, tid, is_only });
     }
 
+    /// Whether it has cleared its state, and lost nothing since.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.doubts & doubt::STATE == 0
+    }
+
+    /// Notes that packets of it are lost, and with them deltas, if it has any.
+    pub(crate) fn lose(&mut self) {
+        if self.clocks.iter().any(|clock| clock.is_incremental) {
+            self.doubts |= doubt::CLOCK;
+        }
+    }
+
     /// Forgets all but its clocks and its thread, which go on.
     pub(crate) fn clear(&mut self) {
+        let mut doubts = self.doubts & doubt::CLOCK;
+        if self.default_clock.is_some() {
+            doubts |= doubt::DEFAULT_CLOCK;
+        }
         let clocks = std::mem::take(&mut self.clocks);
         *self = Self {
-            is_valid: true,
+            doubts,
             is_started: true,
             generation: self.generation + 1,
             clocks,

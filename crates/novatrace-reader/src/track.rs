@@ -36,12 +36,15 @@ pub enum TrackKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Descriptor {
     pub(crate) uuid: u64,
+    pub(crate) has_uuid: bool,
     pub(crate) name: Option<TextId>,
     pub(crate) kind: TrackKind,
     pub(crate) parent: Option<u64>,
     pub(crate) pid: Option<i64>,
     pub(crate) tid: Option<i64>,
     pub(crate) process_name: Option<TextId>,
+    /// `ProcessDescriptor.cmdline`.
+    pub(crate) has_command_line: bool,
     pub(crate) thread_name: Option<TextId>,
     pub(crate) start_ns: Option<i64>,
     /// Of a counter.
@@ -74,7 +77,9 @@ impl Descriptor {
         let (mut has_process, mut has_thread) = (false, false);
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
-                (descriptor::UUID, Wire::Varint(uuid)) => this.uuid = uuid,
+                (descriptor::UUID, Wire::Varint(uuid)) => {
+                    (this.uuid, this.has_uuid) = (uuid, true);
+                }
                 // `name`, `static_name` and `atrace_name`.
                 (descriptor::NAME | 10 | 13, Wire::Bytes(name)) => {
                     this.name = Some(texts.id_of(name));
@@ -98,6 +103,7 @@ impl Descriptor {
                             (process::PROCESS_NAME, Wire::Bytes(name)) => {
                                 this.process_name = Some(texts.id_of(name));
                             }
+                            (2, Wire::Bytes(_)) => this.has_command_line = true,
                             (7, Wire::Varint(start)) => this.start_ns = Some(start.cast_signed()),
                             _ => {}
                         }

@@ -17,7 +17,7 @@ use crate::names;
 use crate::packet::{Packets, Parsed, Payload, has};
 use crate::pipeline::{self, Bundle, Part};
 use crate::rules::Rule;
-use crate::sequence::{Location, Sequence, SequenceIndex, Table};
+use crate::sequence::{Location, Sequence, SequenceIndex, Table, doubt};
 use crate::shares::Share;
 use crate::text::{TextId, Texts};
 use crate::track::{Descriptor, TrackId, TrackKind, Tracks};
@@ -92,6 +92,8 @@ pub(crate) struct State {
     /// Those of them that were defined after all.
     pub(crate) defined_late: HashMap<(u32, u32, u64), TextId>,
     has_extensions: bool,
+    /// Whether an event had a callstack.
+    pub(crate) has_callstacks: bool,
 }
 
 impl State {
@@ -109,6 +111,7 @@ impl State {
             unknown: HashMap::new(),
             defined_late: HashMap::new(),
             has_extensions: false,
+            has_callstacks: false,
         }
     }
 
@@ -232,14 +235,9 @@ impl<'v, V: Visit> Walk<'v, V> {
         if parsed.has & UNUSUAL != 0 {
             self.prepare(place, index, parsed, bytes);
         }
-        if parsed.has(has::NEEDS_STATE) && !self.state.sequences[index as usize].is_valid {
-            let id = parsed.sequence;
-            let rule = self.state.sequences[index as usize].why_invalid();
-            return self.fault(rule, Whereabouts { sequence: Some(id), ..place.into() }, |_| {
-                format!(
-                    "sequence {id}: the packet needs the sequence's state, which is not valid here"
-                )
-            });
+        if self.state.sequences[index as usize].doubts != 0 && !self.is_usable(place, index, parsed)
+        {
+            return;
         }
         if parsed.kind == Payload::TrackEvent {
             return self.track_event(place, index, parsed, bytes);
@@ -249,6 +247,53 @@ impl<'v, V: Visit> Walk<'v, V> {
             self.time(place, index, parsed);
         }
         self.other_payload(place, index, parsed, bytes);
+    }
+
+    /// Whether a packet of a sequence about which something is doubtful is taken in.
+    #[cold]
+    #[inline(never)]
+    fn is_usable(&mut self, place: Place, index: u32, parsed: &Parsed) -> bool {
+        let sequence = &mut self.state.sequences[index as usize];
+        let (id, doubts, is_started) = (parsed.sequence, sequence.doubts, sequence.is_started);
+        let at = Whereabouts { sequence: Some(id), ..place.into() };
+        if doubts & doubt::STATE != 0 && parsed.has(has::NEEDS_STATE) {
+            // Its delta is not added up.
+            sequence.lose();
+            let rule = sequence.why_invalid();
+            self.fault(rule, at, |_| {
+                format!(
+                    "sequence {id}: the packet needs the sequence's state, which is not valid here"
+                )
+            });
+            return false;
+        }
+        let clock = sequence.clock_of(parsed);
+        let is_delta = parsed.has(has::TIMESTAMP)
+            && sequence.clocks.iter().any(|own| own.id == clock && own.is_incremental);
+        if parsed.kind != Payload::TrackEvent {
+            return true;
+        }
+        let has_iids = parsed.has & (has::NAME | has::CATEGORY) != 0;
+        if doubts & doubt::STATE != 0 {
+            if is_started && (has_iids || is_delta) {
+                self.fault(Rule::StaleState, at, |_| {
+                    format!(
+                        "sequence {id}: the packet does not say that it needs the sequence's state, of which something may be lost"
+                    )
+                });
+            }
+        } else if doubts & doubt::CLOCK != 0 && is_delta {
+            self.fault(Rule::StaleClock, at, |_| {
+                format!("sequence {id}: a delta on clock {clock}, of which others are lost")
+            });
+        } else if doubts & doubt::DEFAULT_CLOCK != 0 && clock == 0 {
+            self.fault(Rule::LostDefault, at, |_| {
+                format!(
+                    "sequence {id} lost its default clock with its state: the timestamp is read as an absolute one"
+                )
+            });
+        }
+        true
     }
 
     /// What all take in.
@@ -291,15 +336,17 @@ impl<'v, V: Visit> Walk<'v, V> {
             self.fault(Rule::Loss, at, |_| {
                 format!("sequence {id} lost packets before this one: {}", loss(why))
             });
+            let sequence = &mut self.state.sequences[index as usize];
+            sequence.lose();
             if !parsed.has(has::CLEARED) {
-                self.state.sequences[index as usize].is_valid = false;
+                sequence.doubts |= doubt::STATE;
             }
         }
         if parsed.has(has::DEFAULTS) {
             self.defaults(at, index, slice(bytes, parsed.defaults));
         }
         if parsed.has(has::INTERNED) {
-            if id == 0 || !self.state.sequences[index as usize].is_valid {
+            if id == 0 || !self.state.sequences[index as usize].is_valid() {
                 let rule = self.state.sequences[index as usize].why_invalid();
                 self.fault(rule, at, |_| {
                     format!("sequence {id}: its interned data is skipped, since its state is not valid here")
@@ -336,6 +383,9 @@ impl<'v, V: Visit> Walk<'v, V> {
                 }
                 _ => {}
             }
+        }
+        if sequence.default_clock.is_some() {
+            sequence.doubts &= !doubt::DEFAULT_CLOCK;
         }
         let (id, after) = (sequence.id, (sequence.default_track, sequence.default_clock));
         if let Some(number) = packed {
@@ -502,13 +552,19 @@ impl<'v, V: Visit> Walk<'v, V> {
             self.state.tracks.thread_names.insert((pid, tid), name);
         }
         let sequence = &mut self.state.sequences[index as usize];
-        if sequence.is_valid {
+        if sequence.is_valid() {
             sequence.describes(pid, tid);
         }
     }
 
     fn descriptor(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
         let said = Descriptor::of(bytes, &mut self.state.texts);
+        if !said.has_uuid {
+            let at = Whereabouts { sequence: Some(parsed.sequence), ..place.into() };
+            return self.fault(Rule::DescriptorWithoutUuid, at, |state| {
+                said.name.map_or_else(String::new, |name| format!("{:?}", state.texts.get(name)))
+            });
+        }
         let id = self.state.tracks.of_descriptor(&said);
         let at = Whereabouts { sequence: Some(parsed.sequence), track: Some(id), ..place.into() };
         if let (Some(pid), Some(name)) = (said.pid, said.process_name) {
