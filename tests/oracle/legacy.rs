@@ -239,6 +239,38 @@ fn what_else_events_say_is_among_their_arguments() {
 }
 
 #[test]
+fn json_is_arguments_as_far_as_it_goes() {
+    let oracle = oracle_or_skip!();
+    let jsons = [
+        r#"{"a":1,"b":[1,2.5,"x",null,true,{"c":-3},[],[7]],"d.e":"f","g":{},"h":[]}"#,
+        r#"{"u":"\u00e4\n","": 1,"x[0]":2, "u": 3}"#,
+        r#""text""#,
+        "true",
+        r#"{"a":1} rest"#,
+        r#"{"a":1,}"#,
+        "[1,2",
+        "[[1],[2,[3]]]",
+        // Nothing of these.
+        "5",
+        "no json",
+        "[null]",
+        "1e3",
+    ];
+    let json = |name: &str, json: &str| m(4, &[b(10, name), b(9, json)]);
+    let mut ts = 0;
+    let instants = jsons.map(|text| {
+        ts += 1;
+        event(ts, INSTANT, &[b(22, "c"), b(23, "i"), json("j", text)])
+    });
+    // Twice, and in a list.
+    let list = m(4, &[b(10, "j"), m(12, &[b(9, "[1]")]), m(12, &[b(9, "[2,3]")])]);
+    let twice = [list, json("j", "[4]"), json("j", "[5]")].concat();
+    let both = event(99, INSTANT, &[b(22, "c"), b(23, "i"), twice]);
+    let bytes = with_threads(&[instants.concat(), both]);
+    assert_alike(&oracle, &bytes, jsons.len() + 1, 0);
+}
+
+#[test]
 fn an_event_with_a_counter_too_many_is_none() {
     let oracle = oracle_or_skip!();
     let instant =

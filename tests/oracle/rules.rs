@@ -416,6 +416,7 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
         Rule::EmptyArgument => (with(&[argument(&[b(10, "k")])]), &[]),
         Rule::KeyCharacters => (with(&[argument(&[b(10, "a.b[0]"), v(4, 1)])]), &[]),
         Rule::ArgumentNan => (with(&[argument(&[b(10, "k"), fixed(5, f64::NAN.to_bits())])]), &[]),
+        Rule::Json => (with(&[argument(&[b(10, "k"), b(9, "{\"a\": 1, \"b")])]), &[]),
         Rule::LonelyFlow => {
             (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), fixed(47, 7)])]), &[])
         }

@@ -11,6 +11,7 @@ use novatrace_core::schema::{
     track_event as event,
 };
 
+use crate::json::{Part, Parts};
 use crate::sequence::{Location, Sequence};
 use crate::text::{Key, Texts};
 use crate::wire::{Fields, Wire};
@@ -43,6 +44,8 @@ pub(crate) enum Oddity {
     KeyCharacters,
     NotANumber,
     Twice,
+    /// JSON that is cut, or otherwise none.
+    Json,
     /// The number of a text that is not defined so far.
     Undefined(u64),
 }
@@ -240,7 +243,12 @@ impl<T: Take> Walk<'_, T> {
                     }
                 }
                 (annotation::POINTER_VALUE, Wire::Varint(value)) => Value::Pointer(value),
-                (9, Wire::Bytes(json)) => Value::Text(text_of(json)),
+                // `legacy_json_value`.
+                (9, Wire::Bytes(json)) => {
+                    is_any = true;
+                    has_values |= self.json(json);
+                    continue;
+                }
                 (annotation::DICT_ENTRIES, Wire::Bytes(entry)) => {
                     is_any = true;
                     if depth < MAX_DEPTH {
@@ -280,6 +288,75 @@ impl<T: Take> Walk<'_, T> {
             self.take.odd(self.key, Oddity::Empty);
         }
         Outcome { is_good: true, has_value: has_values }
+    }
+
+    /// JSON, below the key so far. Returns whether there was a value in it.
+    fn json(&mut self, bytes: &[u8]) -> bool {
+        /// A list or dictionary that is open.
+        struct Level {
+            is_list: bool,
+            key_len: usize,
+            has_values: bool,
+        }
+        let base = self.key.len();
+        let mut levels: Vec<Level> = vec![];
+        let (mut has_values, mut is_whole) = (false, false);
+        for part in Parts::of(bytes) {
+            if levels.len() > MAX_DEPTH {
+                break;
+            }
+            // What an element of a list is called.
+            if let (Part::Open { .. } | Part::Value(_), Some(Level { is_list: true, .. })) =
+                (&part, levels.last())
+            {
+                let element = self.lists.get(&**self.key).copied().unwrap_or(0);
+                let _ = write!(self.key, "[{element}]");
+            }
+            // In JSON, an empty list is one, but null is none.
+            let mut is_element = false;
+            let has_value = match part {
+                Part::Open { is_list } => {
+                    levels.push(Level { is_list, key_len: self.key.len(), has_values: false });
+                    continue;
+                }
+                Part::Name(name) => {
+                    self.key.truncate(levels.last().map_or(base, |level| level.key_len));
+                    self.key.push('.');
+                    self.key.push_str(&name);
+                    continue;
+                }
+                Part::Close => {
+                    is_element = true;
+                    levels.pop().is_some_and(|level| level.has_values)
+                }
+                Part::Value(value) => {
+                    let has_value = value.is_some();
+                    if let Some(value) = value {
+                        self.take.value(self.key, value);
+                    }
+                    has_value
+                }
+            };
+            has_values |= has_value;
+            self.key.truncate(levels.last().map_or(base, |level| level.key_len));
+            match levels.last_mut() {
+                Some(level) => {
+                    level.has_values |= has_value;
+                    if level.is_list && (is_element || has_value) && T::WANTS_VALUES {
+                        *self.lists.entry(self.key.clone()).or_default() += 1;
+                    }
+                }
+                None => {
+                    is_whole = true;
+                    break;
+                }
+            }
+        }
+        self.key.truncate(base);
+        if !is_whole || !has_values {
+            self.take.odd(self.key, Oddity::Json);
+        }
+        has_values
     }
 
     fn log(&mut self, bytes: &[u8]) {

@@ -689,6 +689,7 @@ impl Take for Oddities<'_> {
             Oddity::KeyCharacters => Rule::KeyCharacters,
             Oddity::NotANumber => Rule::ArgumentNan,
             Oddity::Twice => Rule::KeyTwice,
+            Oddity::Json => Rule::Json,
             Oddity::Undefined(_) => Rule::UnknownIid,
         };
         self.found.add(rule, self.at, 1, self.state, |_| match oddity {

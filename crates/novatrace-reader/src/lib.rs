@@ -49,6 +49,7 @@ mod event;
 mod frame;
 mod info;
 mod input;
+mod json;
 mod legacy;
 mod model;
 mod names;

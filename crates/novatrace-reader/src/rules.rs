@@ -319,6 +319,9 @@ rules! {
     ArgumentNan "argument-nan" Warning "an argument that is not a number",
         shows "NULL",
         mend "a text such as \"NaN\"";
+    Json "json" Error "legacy_json_value that is cut, no JSON, without a value, or a mere number",
+        shows "what comes before the fault; of an empty one or null nothing at all: the trace processor aborts",
+        mend "write whole lists and dictionaries, or annotations of today";
     LonelyFlow "lonely-flow" Note "a flow with one event only",
         shows "no arrow",
         mend "have the number on two slices or instants";
