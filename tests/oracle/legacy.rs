@@ -1,13 +1,14 @@
 //! What only other writers write, made by hand: legacy events of every phase, and one key at both ends of a slice. We read what the trace
 //! processor reads.
 
-use novatrace_reader::{Source, Trace};
+use novatrace_reader::{Check, Dump, Severity, Source, Trace};
 use novatrace_testkit::{Oracle, oracle_or_skip};
 
 mod by_hand;
 
 use by_hand::{
-    BEGIN, END, Field, T, b, descriptor, event, event_on, fixed, m, packet, start, track, v,
+    BEGIN, END, Field, INSTANT, T, b, counter, descriptor, event, event_on, fixed, m, packet,
+    start, track, v,
 };
 
 const THREAD: u64 = 8;
@@ -168,6 +169,262 @@ fn of_a_key_at_both_ends_the_end_has_the_value() {
     let args: Vec<_> =
         trace.slices[0].args.iter().map(|(key, value)| format!("{key} {value:?}")).collect();
     assert_eq!(args, ["both Int(3)", "begin Int(2)", "end Int(4)"]);
+}
+
+#[test]
+fn of_a_list_at_both_ends_all_elements_are_there() {
+    let oracle = oracle_or_skip!();
+    let list = |key: &str, items: &[Field]| {
+        let items: Vec<Field> = items.iter().map(|item| b(12, item)).collect();
+        m(4, &[b(10, key), items.concat()])
+    };
+    let number = |value| v(4, value);
+    let entry = |value| m(11, &[b(10, "k"), v(4, value)]);
+    let nested =
+        |items: &[Field]| items.iter().map(|item| b(12, item)).collect::<Vec<_>>().concat();
+    let bytes = with_threads(&[
+        event(
+            1,
+            BEGIN,
+            &[
+                b(22, "c"),
+                b(23, "s"),
+                list("l", &[number(1), number(2)]),
+                list("n", &[nested(&[number(1), number(2)]), nested(&[number(3)])]),
+                list("m", &[entry(1)]),
+                // One without a value is none; what comes twice goes on.
+                list("e", &[vec![], number(1)]),
+                list("e", &[number(2)]),
+            ],
+        ),
+        event(
+            5,
+            END,
+            &[list("l", &[number(7)]), list("n", &[nested(&[number(8)])]), list("m", &[entry(9)])],
+        ),
+    ]);
+    assert_alike(&oracle, &bytes, 1, 0);
+}
+
+/// Correlations, log messages and names and keys of both kinds.
+#[test]
+fn what_else_events_say_is_among_their_arguments() {
+    let oracle = oracle_or_skip!();
+    let interned = |entries: &[Field]| packet(&[v(10, 1), m(12, entries)]);
+    let instant = |ts, fields: &[Field]| {
+        event_on(1, THREAD, ts, INSTANT, &[b(22, "c"), b(23, "i"), fields.concat()])
+    };
+    let bytes = with_threads(&[
+        interned(&[
+            m(2, &[v(1, 1), b(2, "interned")]),
+            m(3, &[v(1, 1), b(2, "key")]),
+            m(4, &[v(1, 1), b(2, "dir\\a.c"), b(3, "f"), v(4, 7)]),
+            m(20, &[v(1, 1), b(2, "body")]),
+            m(43, &[v(1, 1), b(2, "correlated")]),
+        ]),
+        instant(1, &[v(52, 7)]),
+        instant(2, &[b(53, "text")]),
+        instant(3, &[v(54, 1)]),
+        instant(4, &[m(21, &[v(1, 1), v(2, 1), v(3, 4)])]),
+        instant(5, &[m(21, &[v(2, 1), v(3, 9)])]),
+        instant(6, &[v(34, 1)]),
+        // Numbers of 0 are none; otherwise they count.
+        event(7, INSTANT, &[b(22, "c"), v(10, 0), b(23, "spelled out")]),
+        event(8, INSTANT, &[v(3, 0), b(22, "c"), b(23, "i")]),
+        event(9, INSTANT, &[v(3, 0), b(23, "i")]),
+        instant(10, &[m(4, &[v(1, 1), b(10, "other"), v(4, 1)])]),
+        instant(11, &[m(4, &[v(1, 0), b(10, "other"), v(4, 1)])]),
+    ]);
+    assert_alike(&oracle, &bytes, 11, 0);
+}
+
+#[test]
+fn json_is_arguments_as_far_as_it_goes() {
+    let oracle = oracle_or_skip!();
+    let jsons = [
+        r#"{"a":1,"b":[1,2.5,"x",null,true,{"c":-3},[],[7]],"d.e":"f","g":{},"h":[]}"#,
+        r#"{"u":"\u00e4\n","": 1,"x[0]":2, "u": 3}"#,
+        r#""text""#,
+        "true",
+        r#"{"a":1} rest"#,
+        r#"{"a":1,}"#,
+        "[1,2",
+        "[[1],[2,[3]]]",
+        // Nothing of these.
+        "5",
+        "no json",
+        "[null]",
+        "1e3",
+    ];
+    let json = |name: &str, json: &str| m(4, &[b(10, name), b(9, json)]);
+    let mut ts = 0;
+    let instants = jsons.map(|text| {
+        ts += 1;
+        event(ts, INSTANT, &[b(22, "c"), b(23, "i"), json("j", text)])
+    });
+    // Twice, and in a list.
+    let list = m(4, &[b(10, "j"), m(12, &[b(9, "[1]")]), m(12, &[b(9, "[2,3]")])]);
+    let twice = [list, json("j", "[4]"), json("j", "[5]")].concat();
+    let both = event(99, INSTANT, &[b(22, "c"), b(23, "i"), twice]);
+    let bytes = with_threads(&[instants.concat(), both]);
+    assert_alike(&oracle, &bytes, jsons.len() + 1, 0);
+}
+
+#[test]
+fn an_event_with_a_counter_too_many_is_none() {
+    let oracle = oracle_or_skip!();
+    let instant =
+        |ts, fields: &[Field]| event(ts, INSTANT, &[b(22, "c"), b(23, "i"), fields.concat()]);
+    let many = |field, count| (0..count).map(|_| v(field, 20)).collect::<Vec<_>>().concat();
+    let doubles =
+        |count| (0..count).map(|_| fixed(46, 1.5_f64.to_bits())).collect::<Vec<_>>().concat();
+    let bytes = with_threads(&[
+        counter(20, &[]),
+        instant(1, &[many(31, 9), many(12, 9)]),
+        instant(2, &[v(31, 99), v(12, 4)]),
+        instant(3, &[v(31, 20), v(31, T), v(12, 4), v(12, 5)]),
+        instant(4, &[v(12, 4)]),
+        instant(5, &[many(31, 5), many(12, 5), many(45, 5), doubles(5)]),
+        instant(6, &[many(31, 4), many(12, 4), many(45, 4), doubles(4)]),
+        instant(7, &[v(31, 20), v(12, 4)]),
+    ]);
+    assert_alike(&oracle, &bytes, 2, 0);
+}
+
+/// A sequence's thread, unless the event says of which it is.
+#[test]
+fn events_without_a_track_are_on_the_thread_that_they_are_of() {
+    let oracle = oracle_or_skip!();
+    let (pid, tid) = (|pid| v(18, pid), |tid| v(19, tid));
+    let complete = |ts, uuid: &[Field], fields: &[Field]| {
+        let legacy = [&[v(2, u64::from(b'X')), v(3, 2)], fields].concat();
+        packet(&[
+            v(8, ts),
+            v(10, 1),
+            m(11, &[uuid.concat(), b(22, "c"), b(23, "x"), m(6, &legacy)]),
+        ])
+    };
+    let typed = |ts, uuid: &[Field], kind, legacy: &[Field]| {
+        let event = [uuid.concat(), v(9, kind), b(22, "c"), b(23, "t"), legacy.concat()];
+        packet(&[v(8, ts), v(10, 1), m(11, &event)])
+    };
+    let zero = [v(11, 0)];
+    let parts = [
+        descriptor(&[v(1, 3), m(3, &[v(1, 7), b(6, "process")])]),
+        descriptor(&[v(1, THREAD), m(4, &[v(1, 7), v(2, 70), b(5, "one")])]),
+        // On the same track as what names it.
+        event_on(1, THREAD, 1, BEGIN, &[b(22, "c"), b(23, "outer")]),
+        typed(2, &[], BEGIN, &[]),
+        typed(3, &[], END, &[]),
+        event_on(1, THREAD, 4, END, &[]),
+        typed(5, &zero, INSTANT, &[]),
+        complete(10_000, &[], &[]),
+        complete(20_000, &zero, &[]),
+        complete(30_000, &[], &[pid(9)]),
+        complete(40_000, &[], &[tid(90)]),
+        complete(50_000, &[], &[pid(9), tid(91)]),
+        // A track that is named counts.
+        complete(60_000, &[v(11, THREAD)], &[pid(9), tid(91)]),
+        complete(70_000, &[], &[pid(0)]),
+        complete(80_000, &[], &[tid(0)]),
+        typed(90_000, &[], INSTANT, &[m(6, &[pid(7), tid(70)])]),
+        typed(91_000, &zero, INSTANT, &[m(6, &[pid(u64::MAX), tid(u64::MAX)])]),
+        // Not forgotten with the state.
+        packet(&[v(10, 1), v(13, 1)]),
+        complete(100_000, &[], &[]),
+        complete(110_000, &[], &[tid(70)]),
+        // On tracks that are not the thread's, but the process's.
+        packet(&[
+            v(8, 120_000),
+            v(10, 1),
+            m(11, &[b(22, "c"), b(23, "p"), m(6, &[v(2, u64::from(b'I')), v(14, 2), pid(12)])]),
+        ]),
+        packet(&[
+            v(8, 130_000),
+            v(10, 1),
+            m(11, &[b(22, "c"), b(23, "a"), m(6, &[v(2, u64::from(b'b')), v(10, 4), pid(12)])]),
+        ]),
+        // Named before it is described.
+        complete(140_000, &[], &[pid(7), tid(71)]),
+        packet(&[v(10, 2), v(13, 1)]),
+        packet(&[
+            v(10, 2),
+            m(60, &[v(1, OTHER_THREAD), m(4, &[v(1, 7), v(2, 71), b(5, "other")])]),
+        ]),
+        event_on(2, OTHER_THREAD, 141_000, INSTANT, &[b(22, "c"), b(23, "inside")]),
+        // A sequence without a thread.
+        packet(&[v(10, 3), v(13, 1)]),
+        packet(&[v(8, 150_000), v(10, 3), m(11, &[v(9, INSTANT), b(22, "c"), b(23, "none")])]),
+        // Described by a packet of its own, as of old.
+        packet(&[v(10, 4), v(13, 1)]),
+        packet(&[v(10, 4), m(44, &[v(1, 7), v(2, 72), b(5, "old")])]),
+        packet(&[v(8, 160_000), v(10, 4), m(11, &[v(9, INSTANT), b(22, "c"), b(23, "of old")])]),
+    ];
+    let bytes = [start(1), parts.concat()].concat();
+    assert_alike(&oracle, &bytes, 19, 0);
+}
+
+/// The tests' trace processor, v52, knows no callstacks.
+#[test]
+fn callstacks_are_those_of_both_ends() {
+    let interned = [
+        m(5, &[v(1, 1), b(2, "main")]),
+        m(5, &[v(1, 2), b(2, "leaf")]),
+        m(6, &[v(1, 1), v(2, 1), v(3, 1), v(4, 16)]),
+        m(6, &[v(1, 2), v(2, 2), v(5, 1), v(6, 7)]),
+        m(7, &[v(1, 1), v(2, 1), v(2, 2)]),
+        m(17, &[v(1, 1), b(2, "lib")]),
+        m(17, &[v(1, 2), b(2, "a.so")]),
+        m(18, &[v(1, 1), b(2, "leaf.c")]),
+        m(19, &[v(1, 1), v(7, 1), v(7, 2)]),
+    ];
+    let inline = m(55, &[m(1, &[b(1, "outer"), b(2, "o.c"), v(3, 9)]), m(1, &[b(1, "inner")])]);
+    let bytes = [
+        start(1),
+        track(T, "t"),
+        packet(&[v(10, 1), m(12, &interned)]),
+        event(1, BEGIN, &[b(22, "c"), b(23, "a"), v(56, 1)]),
+        event(2, BEGIN, &[b(22, "c"), b(23, "b"), v(56, 1)]),
+        event(3, END, &[inline]),
+        event(4, END, &[]),
+        event(5, INSTANT, &[b(22, "c"), b(23, "i"), v(56, 99)]),
+    ]
+    .concat();
+    let source = Source::from_bytes("callstacks", bytes);
+    let trace = Trace::read(&source).expect("a trace");
+    let said = |at: Option<usize>| {
+        let frames = trace.callstacks[at?].iter().map(|at| trace.frames[*at].to_string());
+        Some(frames.collect::<Vec<_>>().join("; "))
+    };
+    let stacks: Vec<_> = trace
+        .slices
+        .iter()
+        .map(|slice| (said(slice.callstack), said(slice.end_callstack)))
+        .collect();
+    let interned = Some("main in lib/a.so+0x10; leaf (leaf.c:7)".to_owned());
+    let inline = Some("outer (o.c:9); inner".to_owned());
+    assert_eq!(stacks, [(interned.clone(), None), (interned, inline), (None, None)]);
+    assert_eq!((trace.frames.len(), trace.callstacks.len()), (4, 2));
+
+    let mut text = vec![];
+    Dump::new().run(&source, &mut text).expect("a trace").expect("memory");
+    let text = String::from_utf8(text).expect("text");
+    for line in [
+        r#"1 "t" begin "a" [c] callstack main in lib/a.so+0x10;leaf (leaf.c:7)"#,
+        r#"3 "t" end callstack outer (o.c:9);inner"#,
+        r#"5 "t" instant "i" [c] callstack 99, not defined"#,
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let report = Check::new().run(&source, |_| {}).expect("a trace");
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|found| found.severity > Severity::Note)
+        .flat_map(|found| &found.examples)
+        .map(|found| (found.packet, found.detail.as_str()))
+        .collect();
+    assert_eq!(found, [(7, "sequence 1 uses 99 of callstacks 1 times, and never defines it")]);
 }
 
 /// The tests' trace processor, v52, knows no states.

@@ -127,6 +127,13 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             ]);
             (with(&[lost, needs]), &[Rule::Loss])
         }
+        Rule::StaleState => {
+            let define = packet(&[v(10, 1), m(12, &[m(2, &[v(1, 7), b(2, "before")])])]);
+            let lost = packet(&[v(10, 1), v(42, 1)]);
+            let after = event(1, INSTANT, &[b(22, "c"), v(10, 7)]);
+            let spelled_out = named(2, INSTANT, "i");
+            (with(&[define, lost, after, spelled_out]), &[Rule::Loss])
+        }
         Rule::UnknownIid => (with(&[event(1, INSTANT, &[b(22, "c"), v(10, 77)])]), &[]),
         Rule::LateDefinition => {
             let define = packet(&[v(10, 1), m(12, &[m(2, &[v(1, 7), b(2, "late")])])]);
@@ -148,6 +155,18 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
         Rule::NameTwice => {
             let define = packet(&[v(10, 1), m(12, &[m(2, &[v(1, 7), b(2, "interned")])])]);
             (with(&[define, event(1, INSTANT, &[b(22, "c"), v(10, 7), b(23, "spelled out")])]), &[])
+        }
+        Rule::StaleClock => {
+            let clocks = || snapshot(&[clock(6, 0), m(1, &[v(1, 64), v(2, 0), v(3, 1)]), v(2, 6)]);
+            let event = |fields: &[Field]| {
+                let event = m(11, &[v(9, INSTANT), v(11, T), b(22, "c"), b(23, "i")]);
+                packet(&[v(8, 5), v(10, 3), v(58, 64), event, fields.concat()])
+            };
+            // Only the first clearing is without a snapshot.
+            let lost = packet(&[v(10, 3), v(13, 1), v(42, 1)]);
+            let lost_and_told = packet(&[v(10, 3), v(13, 1), v(42, 1), clocks()]);
+            let first = packet(&[v(10, 3), v(13, 1), clocks()]);
+            (with(&[first, event(&[]), lost, event(&[]), lost_and_told, event(&[])]), &[Rule::Loss])
         }
         Rule::UnknownClock => (
             with(&[packet(&[v(8, 5), v(10, 1), v(58, 64), m(11, &[v(9, INSTANT), v(11, T)])])]),
@@ -197,6 +216,7 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             with(&[packet(&[v(8, 5), v(10, 1), m(11, &[v(9, INSTANT), b(22, "c"), b(23, "i")])])]),
             &[],
         ),
+        Rule::DescriptorWithoutUuid => (with(&[descriptor(&[b(2, "u")])]), &[]),
         Rule::UnknownParent => (
             with(&[
                 descriptor(&[v(1, 8), b(2, "u"), v(5, 99)]),
@@ -244,6 +264,31 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
                 ]),
                 &[],
             )
+        }
+        Rule::IdleProcess => (
+            with(&[
+                descriptor(&[v(1, 8), m(3, &[v(1, 0), b(6, "p")])]),
+                event_on(1, 8, 1, INSTANT, &[b(22, "c"), b(23, "i")]),
+            ]),
+            &[],
+        ),
+        Rule::NamelessProcess => (
+            with(&[
+                descriptor(&[v(1, 8), m(3, &[v(1, 7), b(2, "program")])]),
+                event_on(1, 8, 1, INSTANT, &[b(22, "c"), b(23, "i")]),
+            ]),
+            &[],
+        ),
+        Rule::MergedTracks => {
+            let merged = |uuid| {
+                [
+                    descriptor(&[v(1, uuid), b(2, "m")]),
+                    event_on(1, uuid, 1, BEGIN, &[b(22, "c"), b(23, "s")]),
+                    event_on(1, uuid, 5, END, &[]),
+                ]
+                .concat()
+            };
+            (with(&[merged(8), merged(9)]), &[])
         }
         Rule::IgnoredName => (
             with(&[
@@ -353,11 +398,25 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             let twice = [m(4, &[b(10, "k"), v(4, 1)]), m(4, &[b(10, "k"), v(4, 2)])];
             (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), twice.concat()])]), &[])
         }
+        Rule::KeyAtBothEnds => {
+            let argument = |value| m(4, &[b(10, "k"), v(4, value)]);
+            (
+                with(&[
+                    event(1, BEGIN, &[b(22, "c"), b(23, "a"), argument(1)]),
+                    event(5, END, &[argument(2)]),
+                    // Another slice's is another.
+                    event(6, BEGIN, &[b(22, "c"), b(23, "b")]),
+                    event(7, END, &[argument(3)]),
+                ]),
+                &[],
+            )
+        }
         Rule::NoCategory => (with(&[event(1, INSTANT, &[b(23, "i")])]), &[]),
         Rule::NamelessArgument => (with(&[argument(&[v(4, 1)])]), &[]),
         Rule::EmptyArgument => (with(&[argument(&[b(10, "k")])]), &[]),
         Rule::KeyCharacters => (with(&[argument(&[b(10, "a.b[0]"), v(4, 1)])]), &[]),
         Rule::ArgumentNan => (with(&[argument(&[b(10, "k"), fixed(5, f64::NAN.to_bits())])]), &[]),
+        Rule::Json => (with(&[argument(&[b(10, "k"), b(9, "{\"a\": 1, \"b")])]), &[]),
         Rule::LonelyFlow => {
             (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), fixed(47, 7)])]), &[])
         }
@@ -368,7 +427,24 @@ fn broken(rule: Rule) -> Option<(Vec<u8>, &'static [Rule])> {
             (with(&[counter(8, &[]), event_on(1, 8, 1, COUNTER, &[v(30, 5), fixed(47, 7)])]), &[])
         }
         Rule::LogElsewhere => {
-            (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), m(21, &[v(2, 1), v(3, 4)])])]), &[])
+            let body = packet(&[v(10, 1), m(12, &[m(20, &[v(1, 1), b(2, "message")])])]);
+            let log = m(21, &[v(2, 1), v(3, 4)]);
+            (with(&[body, event(1, INSTANT, &[b(22, "c"), b(23, "i"), log])]), &[])
+        }
+        Rule::Callstacks => {
+            let callstack = m(55, &[m(1, &[b(1, "main")])]);
+            (with(&[event(1, INSTANT, &[b(22, "c"), b(23, "i"), callstack])]), &[])
+        }
+        Rule::CallstackWeight => {
+            let callstack = m(55, &[m(1, &[b(1, "main")])]);
+            let instant = |ts, more: Field| {
+                event(ts, INSTANT, &[b(22, "c"), b(23, "i"), callstack.clone(), more])
+            };
+            (with(&[instant(1, vec![]), instant(2, fixed(57, 0))]), &[Rule::Callstacks])
+        }
+        Rule::CounterName => {
+            let named = [b(22, "c"), b(23, "ignored"), v(30, 5)];
+            (with(&[counter(8, &[]), event_on(1, 8, 1, COUNTER, &named)]), &[])
         }
         Rule::NotACounter => (with(&[event(1, COUNTER, &[v(30, 5)])]), &[]),
         Rule::CounterWithoutValue => {

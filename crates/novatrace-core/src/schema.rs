@@ -121,6 +121,7 @@ pub mod track_event {
     pub const TYPE: u32 = 9;
     pub const NAME_IID: u32 = 10;
     pub const TRACK_UUID: u32 = 11;
+    pub const LOG_MESSAGE: u32 = 21;
     pub const CATEGORIES: u32 = 22;
     pub const NAME: u32 = 23;
     pub const COUNTER_VALUE: u32 = 30;
@@ -129,6 +130,12 @@ pub mod track_event {
     pub const DOUBLE_COUNTER_VALUE: u32 = 44;
     pub const FLOW_IDS: u32 = 47;
     pub const TERMINATING_FLOW_IDS: u32 = 48;
+    pub const CORRELATION_ID: u32 = 52;
+    pub const CORRELATION_ID_STR: u32 = 53;
+    pub const CORRELATION_ID_STR_IID: u32 = 54;
+    pub const CALLSTACK: u32 = 55;
+    pub const CALLSTACK_IID: u32 = 56;
+    pub const CALLSTACK_WEIGHT: u32 = 57;
 }
 
 pub mod debug_annotation {
@@ -150,7 +157,15 @@ pub mod interned_data {
     pub const EVENT_NAMES: u32 = 2;
     pub const DEBUG_ANNOTATION_NAMES: u32 = 3;
     pub const SOURCE_LOCATIONS: u32 = 4;
+    pub const FUNCTION_NAMES: u32 = 5;
+    pub const FRAMES: u32 = 6;
+    pub const CALLSTACKS: u32 = 7;
+    pub const MAPPING_PATHS: u32 = 17;
+    pub const SOURCE_PATHS: u32 = 18;
+    pub const MAPPINGS: u32 = 19;
+    pub const LOG_MESSAGE_BODY: u32 = 20;
     pub const DEBUG_ANNOTATION_STRING_VALUES: u32 = 29;
+    pub const CORRELATION_ID_STR: u32 = 43;
     /// `EventCategory`, `EventName`, `DebugAnnotationName` and `InternedString` agree on these two.
     pub mod entry {
         pub const IID: u32 = 1;
@@ -163,4 +178,36 @@ pub mod source_location {
     pub const FILE_NAME: u32 = 2;
     pub const FUNCTION_NAME: u32 = 3;
     pub const LINE_NUMBER: u32 = 4;
+}
+
+pub mod mapping {
+    pub const PATH_STRING_IDS: u32 = 7;
+}
+
+pub mod frame {
+    pub const FUNCTION_NAME_ID: u32 = 2;
+    pub const MAPPING_ID: u32 = 3;
+    pub const REL_PC: u32 = 4;
+    pub const SOURCE_PATH_IID: u32 = 5;
+    pub const LINE_NUMBER: u32 = 6;
+}
+
+pub mod callstack {
+    pub const FRAME_IDS: u32 = 2;
+}
+
+/// `TrackEvent.InlineCallstack`.
+pub mod inline_callstack {
+    pub const FRAMES: u32 = 1;
+    pub mod frame {
+        pub const FUNCTION_NAME: u32 = 1;
+        pub const SOURCE_FILE: u32 = 2;
+        pub const LINE_NUMBER: u32 = 3;
+    }
+}
+
+pub mod log_message {
+    pub const SOURCE_LOCATION_IID: u32 = 1;
+    pub const BODY_IID: u32 = 2;
+    pub const PRIO: u32 = 3;
 }

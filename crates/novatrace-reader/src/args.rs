@@ -4,11 +4,15 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
+use foldhash::HashMap;
+
 use novatrace_core::schema::{
-    debug_annotation as annotation, source_location as location, track_event as event,
+    debug_annotation as annotation, log_message as log, source_location as location,
+    track_event as event,
 };
 
-use crate::sequence::Sequence;
+use crate::json::{Part, Parts};
+use crate::sequence::{Location, Sequence};
 use crate::text::{Key, Texts};
 use crate::wire::{Fields, Wire};
 
@@ -40,6 +44,8 @@ pub(crate) enum Oddity {
     KeyCharacters,
     NotANumber,
     Twice,
+    /// JSON that is cut, or otherwise none.
+    Json,
     /// The number of a text that is not defined so far.
     Undefined(u64),
 }
@@ -64,10 +70,22 @@ pub(crate) fn walk<T: Take>(
     take: &mut T,
 ) {
     key.clear();
-    let mut walk = Walk { sequence, texts, take, key };
+    let mut walk = Walk { sequence, texts, take, key, lists: HashMap::default() };
     let mut seen = Seen::default();
     for (number, value) in Fields::of(payload) {
         match (number, value) {
+            (event::CORRELATION_ID, Wire::Varint(id)) => {
+                walk.take.value("correlation_id", Value::Text(format!("tp:#{id}")));
+            }
+            (event::CORRELATION_ID_STR, Wire::Bytes(text)) => {
+                walk.take.value("correlation_id", Value::Text(text_of(text)));
+            }
+            (event::CORRELATION_ID_STR_IID, Wire::Varint(iid)) => {
+                if let Some(text) = sequence.correlations.get(iid) {
+                    walk.take.value("correlation_id", Value::Text(texts.get(text).to_owned()));
+                }
+            }
+            (event::LOG_MESSAGE, Wire::Bytes(bytes)) if T::WANTS_VALUES => walk.log(bytes),
             (event::DEBUG_ANNOTATIONS, Wire::Bytes(bytes))
                 if T::WANTS_VALUES || !walk.is_usual(bytes, &mut seen) =>
             {
@@ -111,11 +129,21 @@ impl Seen {
     }
 }
 
+/// What came of an argument.
+struct Outcome {
+    /// What comes after it in its dictionary counts.
+    is_good: bool,
+    /// There is a value in it.
+    has_value: bool,
+}
+
 struct Walk<'a, T> {
     sequence: &'a Sequence,
     texts: &'a Texts,
     take: &'a mut T,
     key: &'a mut String,
+    /// How many elements lists have so far, by their keys: one that an event has several times goes on.
+    lists: HashMap<String, usize>,
 }
 
 impl<T: Take> Walk<'_, T> {
@@ -146,24 +174,28 @@ impl<T: Take> Walk<'_, T> {
     }
 
     /// An annotation with a name, below the key so far. Names are entered in `seen`.
-    fn entry(&mut self, bytes: &[u8], seen: &mut Seen, depth: usize) -> bool {
-        let mut name = None;
+    fn entry(&mut self, bytes: &[u8], seen: &mut Seen, depth: usize) -> Outcome {
+        let (mut name, mut iid) = (None, 0);
         let texts = self.texts;
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
-                (annotation::NAME_IID, Wire::Varint(iid)) => match self.sequence.keys.get(iid) {
-                    Some(text) => name = Some(Cow::Borrowed(texts.get(text))),
-                    None => self.take.odd(self.key, Oddity::Undefined(iid)),
-                },
+                (annotation::NAME_IID, Wire::Varint(number)) => iid = number,
                 (annotation::NAME, Wire::Bytes(text)) => {
                     name = Some(String::from_utf8_lossy(text));
                 }
                 _ => {}
             }
         }
+        // If there are both, the number counts.
+        if iid != 0 {
+            name = self.sequence.keys.get(iid).map(|text| Cow::Borrowed(texts.get(text)));
+            if name.is_none() {
+                self.take.odd(self.key, Oddity::Undefined(iid));
+            }
+        }
         let Some(name) = name.filter(|name| !name.is_empty()) else {
             self.take.odd(self.key, Oddity::Nameless);
-            return false;
+            return Outcome { is_good: false, has_value: false };
         };
         let before = self.key.len();
         if before > 0 {
@@ -178,13 +210,14 @@ impl<T: Take> Walk<'_, T> {
         if seen.insert(Key::of(&name)) {
             self.take.odd(self.key, Oddity::Twice);
         }
-        let is_good = self.value(bytes, depth);
+        let outcome = self.value(bytes, depth);
         self.key.truncate(before);
-        is_good
+        outcome
     }
 
-    fn value(&mut self, bytes: &[u8], depth: usize) -> bool {
+    fn value(&mut self, bytes: &[u8], depth: usize) -> Outcome {
         let (mut dict, mut items, mut is_any) = (Seen::default(), 0, false);
+        let mut has_values = false;
         for (number, value) in Fields::of(bytes) {
             let value = match (number, value) {
                 (annotation::BOOL_VALUE, Wire::Varint(value)) => Value::Bool(value != 0),
@@ -210,35 +243,144 @@ impl<T: Take> Walk<'_, T> {
                     }
                 }
                 (annotation::POINTER_VALUE, Wire::Varint(value)) => Value::Pointer(value),
-                (9, Wire::Bytes(json)) => Value::Text(text_of(json)),
+                // `legacy_json_value`.
+                (9, Wire::Bytes(json)) => {
+                    is_any = true;
+                    has_values |= self.json(json);
+                    continue;
+                }
                 (annotation::DICT_ENTRIES, Wire::Bytes(entry)) => {
                     is_any = true;
-                    // The others survive one without a name, but not those after it.
-                    if depth < MAX_DEPTH && !self.entry(entry, &mut dict, depth + 1) {
-                        return false;
+                    if depth < MAX_DEPTH {
+                        let outcome = self.entry(entry, &mut dict, depth + 1);
+                        has_values |= outcome.has_value;
+                        // The others survive one without a name, but not those after it.
+                        if !outcome.is_good {
+                            return Outcome { is_good: false, has_value: has_values };
+                        }
                     }
                     continue;
                 }
                 (annotation::ARRAY_VALUES, Wire::Bytes(item)) => {
                     is_any = true;
                     let before = self.key.len();
-                    let _ = write!(self.key, "[{items}]");
-                    items += 1;
-                    if depth < MAX_DEPTH {
-                        self.value(item, depth + 1);
+                    // Where only oddities are told, it is no matter.
+                    if T::WANTS_VALUES {
+                        items = self.lists.get(&**self.key).copied().unwrap_or(0);
                     }
+                    let _ = write!(self.key, "[{items}]");
+                    let has_value = depth < MAX_DEPTH && self.value(item, depth + 1).has_value;
                     self.key.truncate(before);
+                    // One without a value is none.
+                    items += usize::from(has_value);
+                    if T::WANTS_VALUES && has_value {
+                        self.lists.insert(self.key.clone(), items);
+                    }
+                    has_values |= has_value;
                     continue;
                 }
                 _ => continue,
             };
-            is_any = true;
+            (is_any, has_values) = (true, true);
             self.take.value(self.key, value);
         }
         if !is_any {
             self.take.odd(self.key, Oddity::Empty);
         }
-        true
+        Outcome { is_good: true, has_value: has_values }
+    }
+
+    /// JSON, below the key so far. Returns whether there was a value in it.
+    fn json(&mut self, bytes: &[u8]) -> bool {
+        /// A list or dictionary that is open.
+        struct Level {
+            is_list: bool,
+            key_len: usize,
+            has_values: bool,
+        }
+        let base = self.key.len();
+        let mut levels: Vec<Level> = vec![];
+        let (mut has_values, mut is_whole) = (false, false);
+        for part in Parts::of(bytes) {
+            if levels.len() > MAX_DEPTH {
+                break;
+            }
+            // What an element of a list is called.
+            if let (Part::Open { .. } | Part::Value(_), Some(Level { is_list: true, .. })) =
+                (&part, levels.last())
+            {
+                let element = self.lists.get(&**self.key).copied().unwrap_or(0);
+                let _ = write!(self.key, "[{element}]");
+            }
+            // In JSON, an empty list is one, but null is none.
+            let mut is_element = false;
+            let has_value = match part {
+                Part::Open { is_list } => {
+                    levels.push(Level { is_list, key_len: self.key.len(), has_values: false });
+                    continue;
+                }
+                Part::Name(name) => {
+                    self.key.truncate(levels.last().map_or(base, |level| level.key_len));
+                    self.key.push('.');
+                    self.key.push_str(&name);
+                    continue;
+                }
+                Part::Close => {
+                    is_element = true;
+                    levels.pop().is_some_and(|level| level.has_values)
+                }
+                Part::Value(value) => {
+                    let has_value = value.is_some();
+                    if let Some(value) = value {
+                        self.take.value(self.key, value);
+                    }
+                    has_value
+                }
+            };
+            has_values |= has_value;
+            self.key.truncate(levels.last().map_or(base, |level| level.key_len));
+            match levels.last_mut() {
+                Some(level) => {
+                    level.has_values |= has_value;
+                    if level.is_list && (is_element || has_value) && T::WANTS_VALUES {
+                        *self.lists.entry(self.key.clone()).or_default() += 1;
+                    }
+                }
+                None => {
+                    is_whole = true;
+                    break;
+                }
+            }
+        }
+        self.key.truncate(base);
+        if !is_whole || !has_values {
+            self.take.odd(self.key, Oddity::Json);
+        }
+        has_values
+    }
+
+    fn log(&mut self, bytes: &[u8]) {
+        for (number, value) in Fields::of(bytes) {
+            let Wire::Varint(value) = value else { continue };
+            match number {
+                log::BODY_IID => {
+                    if let Some(body) = self.sequence.log_bodies.get(value) {
+                        let body = Value::Text(self.texts.get(body).to_owned());
+                        self.take.value("track_event.log_message", body);
+                    }
+                }
+                log::SOURCE_LOCATION_IID => {
+                    let Some(location) = self.sequence.locations.get(value) else { continue };
+                    self.located("track_event.log_message", location, str::to_owned, Value::Int);
+                }
+                log::PRIO => {
+                    // Those that there are none of are taken for none.
+                    let prio = if value > 7 { 0 } else { value.cast_signed() };
+                    self.take.value("track_event.priority", Value::Int(prio));
+                }
+                _ => {}
+            }
+        }
     }
 
     fn location(&mut self, bytes: &[u8]) {
@@ -262,15 +404,34 @@ impl<T: Take> Walk<'_, T> {
         let Some(location) = self.sequence.locations.get(iid) else {
             return self.take.odd("source", Oddity::Undefined(iid));
         };
+        if T::WANTS_VALUES {
+            // As on Windows.
+            self.located(
+                "source",
+                location,
+                |path| path.replace('\\', "/"),
+                |line| Value::Uint(line.cast_unsigned()),
+            );
+        }
+    }
+
+    /// The parts of an interned location, below a key; `path` is how its file is written, and `line` its line.
+    fn located(
+        &mut self,
+        below: &str,
+        location: Location,
+        path: fn(&str) -> String,
+        line: fn(i64) -> Value,
+    ) {
+        let mut put = |what: &str, value| self.take.value(&format!("{below}.{what}"), value);
         if let Some(file) = location.file {
-            self.take.value("source.file_name", Value::Text(self.texts.get(file).to_owned()));
+            put("file_name", Value::Text(path(self.texts.get(file))));
         }
         if let Some(function) = location.function {
-            self.take
-                .value("source.function_name", Value::Text(self.texts.get(function).to_owned()));
+            put("function_name", Value::Text(self.texts.get(function).to_owned()));
         }
-        if let Some(line) = location.line {
-            self.take.value("source.line_number", Value::Uint(u64::from(line)));
+        if let Some(number) = location.line {
+            put("line_number", line(i64::from(number)));
         }
     }
 }

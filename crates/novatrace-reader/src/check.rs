@@ -6,8 +6,13 @@ use std::path::PathBuf;
 
 use foldhash::{HashMap, HashMapExt};
 
+use novatrace_core::schema::track_event::{
+    CALLSTACK, CALLSTACK_IID, CALLSTACK_WEIGHT, DEBUG_ANNOTATIONS,
+};
+
 use crate::Error;
 use crate::args::{self, Oddity, Take, Value};
+use crate::both_ends;
 use crate::bundle::{BundleFault, Codec};
 use crate::event::{Event, EventKind, FlowPart};
 use crate::frame::Damage;
@@ -127,6 +132,15 @@ impl Check {
             shares::walk(source, self.threads, || self.visitor(), &mut progress)?;
         let cut = checker.tracks.settle(source, self.threads)?;
         checker.finish(&state, &cut);
+        if checker.noted.iter().any(|noted| noted.has_arguments_at_ends) {
+            let is_wanted: Vec<bool> =
+                checker.noted.iter().map(|noted| noted.has_arguments_at_ends).collect();
+            both_ends::find(source, self.threads, &is_wanted, |found, state| {
+                checker
+                    .found
+                    .add(Rule::KeyAtBothEnds, found.at, 1, state, |_| found.detail.clone());
+            })?;
+        }
         Ok(checker.found.report(source, &state, checker.events))
     }
 }
@@ -207,6 +221,9 @@ struct Noted {
     /// Of an incremental counter: the sequence, and the last time.
     counter: Option<(u32, i64)>,
     has_events: bool,
+    has_arguments_at_ends: bool,
+    /// Of callstacks: bits of [`weighed`].
+    callstacks: u8,
     first: Place,
     first_ts: i64,
 }
@@ -273,6 +290,7 @@ impl Checker {
                 });
             }
         }
+        self.merged(state);
         for (id, noted) in (0..).zip(&self.noted) {
             if noted.has_events {
                 self.found.track(id, noted, state);
@@ -297,14 +315,48 @@ impl Checker {
         }
     }
 
+    /// Tracks that are shown as one.
+    fn merged(&mut self, state: &State) {
+        let mut of_name = BTreeMap::<_, (TrackId, u64)>::new();
+        for (id, noted) in (0..).zip(&self.noted) {
+            let track = state.tracks.get(id);
+            let about = &track.about;
+            let is_by_name = track.is_described && about.uuid != 0 && matches!(about.merge, 0 | 1);
+            if let (true, true, TrackKind::Plain, Some(name)) =
+                (noted.has_events, is_by_name, about.kind, about.name)
+            {
+                of_name.entry((about.parent.unwrap_or(0), name)).or_insert((id, 0)).1 += 1;
+            }
+        }
+        let mut merged: Vec<_> = of_name.into_values().filter(|(_, count)| *count > 1).collect();
+        merged.sort_unstable();
+        for (id, count) in merged {
+            let noted = &self.noted[id as usize];
+            let at = Whereabouts {
+                place: noted.first,
+                sequence: None,
+                track: Some(id),
+                ts: Some(noted.first_ts),
+            };
+            self.found.add(Rule::MergedTracks, at, 1, state, |_| format!("{count} tracks"));
+        }
+    }
+
     #[inline(never)]
     fn more(&mut self, event: &Event<'_>, payload: &[u8], state: &State) {
         let sequence = &state.sequences[event.sequence as usize];
         let at = Whereabouts { sequence: Some(sequence.id), ..Whereabouts::from(event) };
         let mut oddities = Oddities { found: &mut self.found, at, state };
         args::walk(payload, sequence, &state.texts, &mut self.key, &mut oddities);
+        let is_argument = |(number, _)| number == DEBUG_ANNOTATIONS;
+        if event.kind == EventKind::End && Fields::of(payload).any(is_argument) {
+            self.noted[event.track as usize].has_arguments_at_ends = true;
+        }
         if !event.is_more_than_args {
             return;
+        }
+        if let Some(weighed) = weighed(payload) {
+            self.noted[event.track as usize].callstacks |= weighed;
         }
         for field in Fields::of(payload) {
             if field.0 == 21 && state.tracks.owner(event.track).1.is_none() {
@@ -355,6 +407,11 @@ impl Visit for Checker {
         }
         match event.kind {
             EventKind::Counter(_) => {
+                if event.name.is_some() {
+                    self.found.add(Rule::CounterName, event.into(), 1, state, |state| {
+                        called(event.name, state)
+                    });
+                }
                 if state.tracks.get(event.track).about.is_incremental {
                     self.incremental(event, state);
                 }
@@ -389,6 +446,12 @@ impl Visit for Checker {
                 Rule::MissingPid,
                 format!("a {:?} with pid {:?} and tid {:?}", said.kind, said.pid, said.tid),
             );
+        }
+        if is_owner && said.pid == Some(0) {
+            add(Rule::IdleProcess, format!("a {:?} of process 0", said.kind));
+        }
+        if said.kind == TrackKind::Process && said.has_command_line && said.process_name.is_none() {
+            add(Rule::NamelessProcess, format!("pid {}", said.pid.unwrap_or_default()));
         }
         if let Some(pid) = said.pid.filter(|pid| *pid < 0) {
             add(Rule::NegativePid, format!("pid {pid}"));
@@ -510,6 +573,8 @@ impl Noted {
         let first = |one: Option<Place>, other: Option<Place>| one.into_iter().chain(other).min();
         self.first_slice = first(self.first_slice, other.first_slice);
         self.first_state = first(self.first_state, other.first_state);
+        self.callstacks |= other.callstacks;
+        self.has_arguments_at_ends |= other.has_arguments_at_ends;
         if other.first < self.first {
             (self.first, self.first_ts) = (other.first, other.first_ts);
         }
@@ -585,12 +650,25 @@ impl Found {
                 format!("a track of kind {kind:?}")
             });
         }
+        if noted.callstacks == 3 {
+            self.add(Rule::CallstackWeight, at, 1, state, |_| "on this track".to_owned());
+        }
         if let Some(place) = noted.first_state.filter(|_| kind != TrackKind::State) {
             self.add(Rule::StateElsewhere, Whereabouts { place, ..at }, 1, state, |_| {
                 format!("a track of kind {kind:?}")
             });
         }
     }
+}
+
+/// If an event has a callstack: 1 without a weight, 2 with one.
+fn weighed(payload: &[u8]) -> Option<u8> {
+    let (mut has_callstack, mut has_weight) = (false, false);
+    for (number, _) in Fields::of(payload) {
+        has_callstack |= matches!(number, CALLSTACK | CALLSTACK_IID);
+        has_weight |= number == CALLSTACK_WEIGHT;
+    }
+    has_callstack.then_some(1 + u8::from(has_weight))
 }
 
 struct Oddities<'a> {
@@ -611,6 +689,7 @@ impl Take for Oddities<'_> {
             Oddity::KeyCharacters => Rule::KeyCharacters,
             Oddity::NotANumber => Rule::ArgumentNan,
             Oddity::Twice => Rule::KeyTwice,
+            Oddity::Json => Rule::Json,
             Oddity::Undefined(_) => Rule::UnknownIid,
         };
         self.found.add(rule, self.at, 1, self.state, |_| match oddity {

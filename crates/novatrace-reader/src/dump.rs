@@ -8,11 +8,13 @@ use novatrace_core::schema::interned_data;
 
 use crate::Error;
 use crate::args::{self, Take, Value};
+use crate::callstack::Callstack;
 use crate::event::{Arrow, Event, EventKind, FlowPart};
 use crate::frame::Damage;
 use crate::input::Source;
 use crate::packet::{Parsed, Payload, has};
 use crate::pipeline::{self, Bundle};
+use crate::sequence::Sequence;
 use crate::text::{TextId, one_line};
 use crate::track::{Descriptor, TrackId};
 use crate::walk::{Place, State, Visit, payload_name, slice, walk};
@@ -151,6 +153,25 @@ impl<W: Write> Print<W> {
         self.line.push('\n');
         if self.outcome.is_ok() {
             self.outcome = self.out.write_all(self.line.as_bytes());
+        }
+    }
+
+    /// Frames of a callstack, the outermost first.
+    fn callstack(&mut self, callstack: Callstack<'_>, sequence: &Sequence, state: &State) {
+        let frames = callstack.frames(sequence, &state.texts, MAX_FRAMES);
+        self.line.push_str(" callstack");
+        if frames.is_empty() {
+            let _ = match callstack {
+                Callstack::Interned(iid) => write!(self.line, " {iid}, not defined"),
+                Callstack::Inline(_) => write!(self.line, ", empty"),
+            };
+        }
+        for (index, frame) in frames.iter().enumerate() {
+            let before = if index == 0 { ' ' } else { ';' };
+            let _ = write!(self.line, "{before}{}", one_line(&frame.to_string()));
+        }
+        if frames.len() == MAX_FRAMES {
+            self.line.push_str(";...");
         }
     }
 
@@ -299,6 +320,9 @@ impl<W: Write> Visit for Print<W> {
                 let what = if part.is_end() { "ends flow" } else { "flow" };
                 let _ = write!(self.line, " {what} {}", part.id);
             }
+            if let Some(callstack) = Callstack::of(payload) {
+                self.callstack(callstack, sequence, state);
+            }
         }
         self.end();
     }
@@ -358,9 +382,20 @@ fn table_name(number: u32) -> String {
         interned_data::DEBUG_ANNOTATION_NAMES => "key".to_owned(),
         interned_data::SOURCE_LOCATIONS => "source location".to_owned(),
         interned_data::DEBUG_ANNOTATION_STRING_VALUES => "text".to_owned(),
+        interned_data::CORRELATION_ID_STR => "correlation id".to_owned(),
+        interned_data::LOG_MESSAGE_BODY => "log message".to_owned(),
+        interned_data::FUNCTION_NAMES => "function".to_owned(),
+        interned_data::FRAMES => "frame".to_owned(),
+        interned_data::CALLSTACKS => "callstack".to_owned(),
+        interned_data::MAPPING_PATHS => "mapping's path".to_owned(),
+        interned_data::SOURCE_PATHS => "source path".to_owned(),
+        interned_data::MAPPINGS => "mapping".to_owned(),
         _ => format!("interned data of field {number}"),
     }
 }
+
+/// How many frames of a callstack are printed.
+const MAX_FRAMES: usize = 128;
 
 /// How deep messages of other kinds are printed, and how much of one.
 const MAX_DEPTH: usize = 8;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::ops::{Deref, DerefMut};
 
-use novatrace_core::schema::track_event as event;
+use novatrace_core::schema::{log_message as log, track_event as event};
 
 use crate::legacy;
 use crate::packet::{Parsed, has};
@@ -134,23 +134,22 @@ impl<V: Visit> Walk<'_, V> {
         let Some(ts) = self.time(place, index, parsed) else { return };
         let sequence = &self.state.sequences[index as usize];
         let uuid = if parsed.has(has::TRACK) { Some(parsed.track) } else { sequence.default_track };
-        let track = self.track(index, uuid.unwrap_or(0));
-        let at = Whereabouts {
-            place,
-            sequence: Some(parsed.sequence),
-            track: Some(track),
-            ts: Some(ts),
+        let mut at =
+            Whereabouts { place, sequence: Some(parsed.sequence), track: None, ts: Some(ts) };
+        let track = match uuid {
+            Some(uuid) if uuid != 0 => self.track(index, uuid),
+            _ => match self.without_track(at, index, parsed, bytes) {
+                Some(track) => track,
+                None => return,
+            },
         };
-        if uuid.unwrap_or(0) == 0 {
-            self.fault(Rule::NoTrack, at, |_| {
-                "neither the event nor its sequence's defaults name a track".to_owned()
-            });
-        }
+        at.track = Some(track);
         let sequence = &self.state.sequences[index as usize];
         let (mut name, mut late_name, mut category) = (None, None, None);
         if parsed.has(has::NAME) {
             name = sequence.names.get(parsed.name);
-            if name.is_none() {
+            // 0 is no number.
+            if name.is_none() && parsed.name != 0 {
                 late_name = Some(parsed.name);
             }
         }
@@ -200,8 +199,8 @@ impl<V: Visit> Walk<'_, V> {
     #[inline(never)]
     fn more(&mut self, event: &mut Event<'_>, parsed: &Parsed, payload: &[u8]) -> Option<bool> {
         let at = Whereabouts { sequence: Some(parsed.sequence), ..Whereabouts::from(&*event) };
-        let (mut inline_name, mut legacy) = (None, None);
-        let (mut categories, mut has_extra) = (0, false);
+        let (mut inline_name, mut legacy, mut callstack) = (None, None, None);
+        let (mut categories, mut has_extra, mut has_callstack) = (0, false, false);
         for (number, value) in Fields::of(payload) {
             match (number, value) {
                 (event::CATEGORY_IIDS, Wire::Varint(_)) | (event::CATEGORIES, Wire::Bytes(_)) => {
@@ -209,6 +208,15 @@ impl<V: Visit> Walk<'_, V> {
                 }
                 (12, Wire::Varint(_)) | (46, Wire::Fixed64(_)) => has_extra = true,
                 (event::NAME, Wire::Bytes(text)) => inline_name = Some(text),
+                (event::CALLSTACK_IID, Wire::Varint(iid)) => callstack = Some(iid),
+                (event::CALLSTACK, Wire::Bytes(_)) => has_callstack = true,
+                (event::CORRELATION_ID_STR_IID, Wire::Varint(iid)) => {
+                    let sequence = &self.state.sequences[event.sequence as usize];
+                    if sequence.correlations.get(iid).is_none() {
+                        self.note_unknown(event.sequence, Table::Correlation, iid, at);
+                    }
+                }
+                (event::LOG_MESSAGE, Wire::Bytes(bytes)) => self.log(event.sequence, at, bytes),
                 (6, Wire::Bytes(bytes)) => legacy = Some(bytes),
                 (
                     event::CATEGORY_IIDS
@@ -230,13 +238,25 @@ impl<V: Visit> Walk<'_, V> {
             event.category = Some(self.categories(event.sequence, payload));
         }
         if let Some(text) = inline_name {
-            if parsed.has(has::NAME) {
+            if parsed.has(has::NAME) && parsed.name != 0 {
                 self.fault(Rule::NameTwice, at, |_| {
                     format!("iid {} and {:?}", parsed.name, String::from_utf8_lossy(text))
                 });
             } else {
                 event.name = Some(self.state.texts.id_of(text));
             }
+        }
+        if (callstack.is_some() || has_callstack) && !self.state.has_callstacks {
+            self.state.has_callstacks = true;
+            self.fault(Rule::Callstacks, at, |_| "the first of them".to_owned());
+        }
+        if let Some(iid) = callstack {
+            for (table, iid) in self.state.sequences[event.sequence as usize].stacks.missing(iid) {
+                self.note_unknown(event.sequence, table, iid, at);
+            }
+        }
+        if has_extra && !self.are_counters_good(event.sequence, at, payload) {
+            return None;
         }
         if let Some(legacy) = legacy {
             return self.legacy(event, at, legacy).then_some(has_extra);
@@ -251,20 +271,49 @@ impl<V: Visit> Walk<'_, V> {
         Some(has_extra)
     }
 
+    /// What a log message refers to.
+    #[cold]
+    fn log(&mut self, index: u32, at: Whereabouts, bytes: &[u8]) {
+        for (number, value) in Fields::of(bytes) {
+            let Wire::Varint(iid) = value else { continue };
+            let sequence = &self.state.sequences[index as usize];
+            let (table, is_known) = match number {
+                log::BODY_IID => (Table::LogBody, sequence.log_bodies.get(iid).is_some()),
+                log::SOURCE_LOCATION_IID => {
+                    (Table::Location, sequence.locations.get(iid).is_some())
+                }
+                _ => continue,
+            };
+            if !is_known {
+                self.note_unknown(index, table, iid, at);
+            }
+        }
+    }
+
     /// All categories of an event, joined.
     #[cold]
     fn categories(&mut self, sequence: u32, payload: &[u8]) -> TextId {
         let known = &self.state.sequences[sequence as usize].categories;
-        let category = |field| match field {
-            (event::CATEGORY_IIDS, Wire::Varint(iid)) => Some(match known.get(iid) {
-                Some(text) => Cow::Borrowed(self.state.texts.get(text)),
-                None => format!("unknown({iid})").into(),
-            }),
-            (event::CATEGORIES, Wire::Bytes(text)) => Some(String::from_utf8_lossy(text)),
-            _ => None,
+        let (mut categories, mut spelled_out) = (vec![], vec![]);
+        let mut unknown = None;
+        for field in Fields::of(payload) {
+            match field {
+                (event::CATEGORY_IIDS, Wire::Varint(iid)) => match known.get(iid) {
+                    Some(text) => categories.push(Cow::Borrowed(self.state.texts.get(text))),
+                    None => unknown = Some(iid),
+                },
+                (event::CATEGORIES, Wire::Bytes(text)) => {
+                    spelled_out.push(String::from_utf8_lossy(text));
+                }
+                _ => {}
+            }
+        }
+        categories.append(&mut spelled_out);
+        // Among several, one that is not known is left out.
+        let joined = match unknown {
+            Some(iid) if categories.is_empty() => format!("unknown({iid})"),
+            _ => categories.join(","),
         };
-        let categories: Vec<Cow<'_, str>> = Fields::of(payload).filter_map(category).collect();
-        let joined = categories.join(",");
         self.state.texts.id_of(joined.as_bytes())
     }
 
@@ -295,16 +344,25 @@ impl<V: Visit> Walk<'_, V> {
         self.counted(track, index, at, value)
     }
 
+    /// Whether a track has values.
+    #[inline(always)]
+    fn is_counter(&mut self, track: TrackId, at: Whereabouts, value: f64) -> bool {
+        if self.state.tracks.get(track).about.kind == TrackKind::Counter {
+            return true;
+        }
+        let is_described = self.state.tracks.get(track).is_described;
+        let rule = if is_described { Rule::NotACounter } else { Rule::CounterBeforeDescriptor };
+        self.fault(rule, at, |_| format!("the value {value} is dropped"));
+        false
+    }
+
     /// A counter's value, as its descriptor has it.
     #[inline(always)]
     fn counted(&mut self, track: TrackId, index: u32, at: Whereabouts, value: f64) -> Option<f64> {
-        let about = &self.state.tracks.get(track).about;
-        if about.kind != TrackKind::Counter {
-            let is_described = self.state.tracks.get(track).is_described;
-            let rule = if is_described { Rule::NotACounter } else { Rule::CounterBeforeDescriptor };
-            self.fault(rule, at, |_| "the value is dropped".to_owned());
+        if !self.is_counter(track, at, value) {
             return None;
         }
+        let about = &self.state.tracks.get(track).about;
         let (multiplier, is_incremental) = (about.multiplier, about.is_incremental);
         if value.is_nan() {
             self.fault(Rule::CounterNan, at, |_| "a sample without a value".to_owned());
@@ -321,8 +379,8 @@ impl<V: Visit> Walk<'_, V> {
         Some(*sum)
     }
 
-    /// Counter values that ride on an event.
-    fn extra_counters(&mut self, event: &Event<'_>, at: Whereabouts, payload: &[u8]) {
+    /// Counter values that ride on an event, with their counters: integers, then doubles.
+    fn riding(&self, sequence: u32, payload: &[u8]) -> [(Vec<u64>, Vec<f64>); 2] {
         let (mut uuids, mut double_uuids, mut ints, mut doubles) = (vec![], vec![], vec![], vec![]);
         for (number, value) in Fields::of(payload) {
             match (number, value) {
@@ -333,21 +391,42 @@ impl<V: Visit> Walk<'_, V> {
                 _ => {}
             }
         }
-        let sequence = &self.state.sequences[event.sequence as usize];
+        let sequence = &self.state.sequences[sequence as usize];
         if uuids.is_empty() {
             uuids.clone_from(&sequence.default_extra);
         }
         if double_uuids.is_empty() {
             double_uuids.clone_from(&sequence.default_extra_double);
         }
-        for (uuids, values) in [(uuids, ints), (double_uuids, doubles)] {
-            if values.len() > 8 || values.len() > uuids.len() {
-                let (values, uuids) = (values.len(), uuids.len());
-                self.fault(Rule::ExtraCounters, at, |_| {
-                    format!("{values} values for {uuids} counters")
-                });
-                continue;
+        [(uuids, ints), (double_uuids, doubles)]
+    }
+
+    /// Whether all counter values that ride on an event have a counter. If not, nothing is shown of the event.
+    #[cold]
+    fn are_counters_good(&mut self, index: u32, at: Whereabouts, payload: &[u8]) -> bool {
+        let riding = self.riding(index, payload);
+        let values: usize = riding.iter().map(|(_, values)| values.len()).sum();
+        if values > 8 || riding.iter().any(|(uuids, values)| values.len() > uuids.len()) {
+            let uuids: usize = riding.iter().map(|(uuids, _)| uuids.len()).sum();
+            self.fault(Rule::ExtraCounters, at, |_| {
+                format!("{values} values for {uuids} counters")
+            });
+            return false;
+        }
+        let mut is_good = true;
+        for (uuids, values) in riding {
+            for (uuid, value) in uuids.into_iter().zip(values) {
+                let track = self.state.tracks.id_of(uuid);
+                let at = Whereabouts { track: Some(track), ..at };
+                is_good &= self.is_counter(track, at, value);
             }
+        }
+        is_good
+    }
+
+    /// Counter values that ride on an event.
+    fn extra_counters(&mut self, event: &Event<'_>, at: Whereabouts, payload: &[u8]) {
+        for (uuids, values) in self.riding(event.sequence, payload) {
             for (uuid, value) in uuids.into_iter().zip(values) {
                 let track = self.state.tracks.id_of(uuid);
                 let at = Whereabouts { track: Some(track), ..at };

@@ -1,11 +1,12 @@
 //! Legacy events: `TrackEvent.legacy_event`, which tools that convert Chrome's JSON write. Belongs here: what their phases mean, by
-//! the trace processor's rules (`track_event_event_importer.h`). Not read are overrides of pid and tid.
+//! the trace processor's rules (`track_event_event_importer.h`); the thread of events that name no track.
 
 use crate::event::{Arrow, Event, EventKind, FlowDoes, FlowPart};
+use crate::packet::{Parsed, has};
 use crate::rules::Rule;
 use crate::text::TextId;
-use crate::track::LegacyTrack;
-use crate::walk::{Visit, Walk, Whereabouts};
+use crate::track::{LegacyTrack, TrackId};
+use crate::walk::{Visit, Walk, Whereabouts, slice};
 use crate::wire::{Fields, Wire};
 
 /// `LegacyEvent`.
@@ -44,6 +45,23 @@ impl<'a> Legacy<'a> {
     }
 }
 
+/// The process and the thread that a `TrackEvent` says it is of, as numbers of 32 bits.
+fn overrides(event: &[u8]) -> (Option<i64>, Option<i64>) {
+    let legacy = Fields::of(event).filter_map(|field| match field {
+        (6, Wire::Bytes(legacy)) => Some(legacy),
+        _ => None,
+    });
+    let (mut pid, mut tid) = (None, None);
+    for field in legacy.last().into_iter().flat_map(Fields::of) {
+        match field {
+            (18, Wire::Varint(number)) => pid = Some(i64::from(number as u32)),
+            (19, Wire::Varint(number)) => tid = Some(i64::from(number as u32)),
+            _ => {}
+        }
+    }
+    (pid, tid)
+}
+
 /// The flow that a legacy event's slice is in.
 pub(crate) fn flow(bytes: &[u8]) -> Option<FlowPart> {
     let (mut id, mut does) = (None, None);
@@ -71,6 +89,53 @@ mod scope {
 }
 
 impl<V: Visit> Walk<'_, V> {
+    /// The track of an event that names none: that of the thread that its sequence has described, or that the event says it is of;
+    /// otherwise the "Default Track". `None` if there can be no such thread.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn without_track(
+        &mut self,
+        at: Whereabouts,
+        index: u32,
+        parsed: &Parsed,
+        bytes: &[u8],
+    ) -> Option<TrackId> {
+        // The thread's descriptor may be another share's.
+        self.needs_all();
+        let (pid, tid) = overrides(slice(bytes, parsed.payload));
+        let own = self.state.sequences[index as usize].thread;
+        // To name track 0 is to ask for the default track, but of events without a type.
+        let goes_to_own = !parsed.has(has::TRACK) || !parsed.has(has::TYPE);
+        let is_own = pid.is_none() && tid.is_none();
+        let thread = match (pid, tid, own) {
+            // A thread without a number, in that process.
+            (Some(pid), None, _) => Some((pid, -1)),
+            (Some(pid), Some(tid), _) => Some((pid, tid)),
+            (None, Some(tid), Some(own)) => Some((own.pid, tid)),
+            (None, None, Some(own)) if goes_to_own => Some((own.pid, own.tid)),
+            (None, _, _) => None,
+        };
+        let Some((pid, tid)) = thread else {
+            self.fault(Rule::NoTrack, at, |_| {
+                "neither the event nor its sequence's defaults name a track".to_owned()
+            });
+            return Some(self.state.tracks.id_of(0));
+        };
+        if pid == 0 || tid == 0 {
+            self.fault(Rule::LegacyElsewhere, at, |_| {
+                format!("thread {tid} of process {pid}: 0 is the idle process")
+            });
+            return None;
+        }
+        if is_own && own.is_some_and(|own| !own.is_only) {
+            self.fault(Rule::NoTrack, at, |_| {
+                "neither the event nor its sequence's defaults name a track, and the sequence has described several threads"
+                    .to_owned()
+            });
+        }
+        Some(self.state.tracks.of_thread(pid, tid))
+    }
+
     /// What an event is by its legacy phase, and where. Returns whether it is shown.
     pub(crate) fn legacy(&mut self, event: &mut Event<'_>, at: Whereabouts, bytes: &[u8]) -> bool {
         let legacy = Legacy::of(bytes);

@@ -28,8 +28,8 @@
 //! # What is not read
 //!
 //! Only track events, descriptors, clocks and the trace's attributes are understood. Packets of other data sources (ftrace,
-//! heap profiles, ...) are walked and counted. Of legacy events, all phases are read that make slices, instants or arrows,
-//! but not overrides of pid and tid. Callstacks of events are not read. Where slices overlap on tracks that the viewer merges by name, it chooses lanes; here each
+//! heap profiles, ...) are walked and counted. Of legacy events, all phases are read that make slices, instants or arrows.
+//! Where slices overlap on tracks that the viewer merges by name, it chooses lanes; here each
 //! track has its own.
 #![expect(
     clippy::cast_possible_truncation,
@@ -38,7 +38,9 @@
 #![expect(clippy::cast_precision_loss, reason = "counters are doubles in the trace processor, too")]
 
 mod args;
+mod both_ends;
 mod bundle;
+mod callstack;
 mod check;
 mod clock;
 mod dump;
@@ -47,6 +49,7 @@ mod event;
 mod frame;
 mod info;
 mod input;
+mod json;
 mod legacy;
 mod model;
 mod names;
@@ -67,6 +70,7 @@ mod window;
 mod wire;
 
 pub use args::Value;
+pub use callstack::Frame;
 pub use check::{Check, Finding, Report, RuleFindings};
 pub use dump::{Dump, DumpKind};
 pub use error::Error;

@@ -5,6 +5,8 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::Error;
 use crate::args::{self, Take, Value};
+use crate::both_ends::{self, put};
+use crate::callstack::{Callstack, Frame, inline_frames};
 use crate::event::{Arrow, Event, EventKind, FlowDoes, FlowPart};
 use crate::input::{Packing, Source};
 use crate::pipeline;
@@ -39,6 +41,10 @@ pub struct Trace {
     pub states: Vec<Spell>,
     /// In order of the events they lead to.
     pub flows: Vec<Flow>,
+    /// Functions in callstacks.
+    pub frames: Vec<Frame>,
+    /// Indices in [`Trace::frames`], the outermost first.
+    pub callstacks: Vec<Vec<usize>>,
 }
 
 /// A process that a descriptor names.
@@ -86,6 +92,10 @@ pub struct Slice {
     pub parent: Option<usize>,
     /// Arguments, of begin and end together.
     pub args: Args,
+    /// Where the program was at its begin: index in [`Trace::callstacks`].
+    pub callstack: Option<usize>,
+    /// And at its end.
+    pub end_callstack: Option<usize>,
 }
 
 /// A value of a counter.
@@ -150,6 +160,7 @@ struct Kept {
     category: Option<TextId>,
     args: Args,
     flows: Vec<FlowPart>,
+    callstack: Option<usize>,
 }
 
 /// Events as they come.
@@ -157,6 +168,51 @@ struct Kept {
 struct Collect {
     events: Vec<Kept>,
     key: String,
+    stacks: StacksSoFar,
+}
+
+/// Callstacks of events so far. What is interned is here once for each sequence and each clearing of its state.
+#[derive(Debug, Default)]
+struct StacksSoFar {
+    frames: Vec<Frame>,
+    callstacks: Vec<Vec<usize>>,
+    frames_of: HashMap<(u32, u32, u64), usize>,
+    callstacks_of: HashMap<(u32, u32, u64), usize>,
+}
+
+impl StacksSoFar {
+    fn of_event(&mut self, event: &Event<'_>, state: &State) -> Option<usize> {
+        let sequence = &state.sequences[event.sequence as usize];
+        let frames: Vec<usize> = match Callstack::of(event.more?)? {
+            Callstack::Inline(bytes) => {
+                let first = self.frames.len();
+                self.frames.extend(inline_frames(bytes));
+                (first..self.frames.len()).collect()
+            }
+            Callstack::Interned(iid) => {
+                let key = |iid| (event.sequence, sequence.generation, iid);
+                if let Some(known) = self.callstacks_of.get(&key(iid)) {
+                    return Some(*known);
+                }
+                let frame = |iid| {
+                    *self.frames_of.entry(key(iid)).or_insert_with(|| {
+                        self.frames.push(sequence.stacks.frame(iid, &state.texts));
+                        self.frames.len() - 1
+                    })
+                };
+                let frames: Vec<usize> = sequence.stacks.frames_of(iid).map(frame).collect();
+                if !frames.is_empty() {
+                    self.callstacks_of.insert(key(iid), self.callstacks.len());
+                }
+                frames
+            }
+        };
+        if frames.is_empty() {
+            return None;
+        }
+        self.callstacks.push(frames);
+        Some(self.callstacks.len() - 1)
+    }
 }
 
 struct Arguments<'a>(&'a mut Args);
@@ -167,17 +223,10 @@ impl Take for Arguments<'_> {
     }
 }
 
-fn put(args: &mut Args, key: &str, value: Value) {
-    match args.iter_mut().find(|(other, _)| other == key) {
-        Some((_, old)) => *old = value,
-        None => args.push((key.to_owned(), value)),
-    }
-}
-
 impl Visit for Collect {
     fn event(&mut self, event: &Event<'_>, state: &State) {
         let sequence = &state.sequences[event.sequence as usize];
-        let (mut arguments, mut flows) = (vec![], vec![]);
+        let (mut arguments, mut flows, mut callstack) = (vec![], vec![], None);
         if let Some(payload) = event.more {
             args::walk(
                 payload,
@@ -186,7 +235,10 @@ impl Visit for Collect {
                 &mut self.key,
                 &mut Arguments(&mut arguments),
             );
-            flows.extend(Fields::of(payload).filter_map(FlowPart::of));
+            if event.is_more_than_args {
+                flows.extend(Fields::of(payload).filter_map(FlowPart::of));
+                callstack = self.stacks.of_event(event, state);
+            }
         }
         self.events.push(Kept {
             ts: event.ts,
@@ -197,6 +249,7 @@ impl Visit for Collect {
             category: event.category,
             args: arguments,
             flows,
+            callstack,
         });
     }
 }
@@ -204,7 +257,13 @@ impl Visit for Collect {
 impl Collect {
     fn finish(mut self, state: &State, packing: Packing) -> Trace {
         let said = |text: TextId| state.texts.get(text).to_owned();
-        let mut trace = Trace { packing: Some(packing), uuid: state.uuid, ..Trace::default() };
+        let mut trace = Trace {
+            packing: Some(packing),
+            uuid: state.uuid,
+            frames: self.stacks.frames,
+            callstacks: self.stacks.callstacks,
+            ..Trace::default()
+        };
         trace.attributes =
             state.attributes.iter().map(|(key, value)| (said(*key), value.clone())).collect();
         let mut pids: Vec<i64> =
@@ -305,9 +364,9 @@ impl Build<'_> {
                 };
                 stack.end(kept.ts, kept.name, kept.category, &mut close);
                 if let Some(slice) = ended {
-                    for (key, value) in kept.args {
-                        put(&mut self.trace.slices[slice].args, &key, value);
-                    }
+                    let ended = &mut self.trace.slices[slice];
+                    both_ends::join(&mut ended.args, kept.args);
+                    ended.end_callstack = kept.callstack;
                     self.bind(slice, &kept.flows);
                 }
                 return;
@@ -323,7 +382,7 @@ impl Build<'_> {
             |open: &Open<usize>, end: i64, _: bool| slices[open.tag].dur = end - open.start;
         // One that is too deep is at the top, with its name only, and does not end.
         let depth = stack.begin(open, &mut close).unwrap_or_else(|| {
-            (kept.args, kept.flows) = (vec![], vec![]);
+            (kept.args, kept.flows, kept.callstack) = (vec![], vec![], None);
             0
         });
         let parent = depth.checked_sub(1).and_then(|at| stack.open.get(at)).map(|open| open.tag);
@@ -346,6 +405,8 @@ impl Build<'_> {
             depth,
             parent,
             args: kept.args,
+            callstack: kept.callstack,
+            end_callstack: None,
         });
         for id in self.waiting.remove(&kept.track).unwrap_or_default() {
             self.flow(id, FlowDoes::End, number);

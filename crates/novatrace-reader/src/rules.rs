@@ -155,6 +155,9 @@ rules! {
     SkippedAfterLoss "skipped-after-loss" Error "packets that need a state that is lost",
         shows "nothing of them, until the sequence clears its state",
         mend "clear the state, and send descriptors and a clock snapshot again, after every loss";
+    StaleState "stale-state" Warning "events after a loss that do not say that they need the sequence's state",
+        shows "them, by what their numbers and deltas meant before the loss",
+        mend "set SEQ_NEEDS_INCREMENTAL_STATE on every packet with a number of a text, or a delta";
     UnknownIid "unknown-iid" Error "a number of an interned text that is not defined",
         shows "a slice without a name, or a category `unknown(..)`",
         mend "define it on the same sequence, since its last clearing";
@@ -172,6 +175,9 @@ rules! {
         mend "one of them";
 
     // Clocks: 1.3.
+    StaleClock "stale-clock" Warning "deltas of time after a loss, without a clock snapshot since",
+        shows "all events too early by what was lost",
+        mend "a clock snapshot each time that the state is cleared after a loss";
     UnknownClock "unknown-clock" Error "a time on a clock that no snapshot relates to the trace's",
         shows "nothing of the event",
         mend "send a ClockSnapshot with that clock and BOOTTIME first";
@@ -201,6 +207,9 @@ rules! {
     NoTrack "no-track" Warning "an event without a track",
         shows "it on the \"Default Track\"",
         mend "set track_uuid, in the event or in the sequence's defaults";
+    DescriptorWithoutUuid "descriptor-without-uuid" Error "a track's descriptor without a uuid",
+        shows "nothing of it",
+        mend "set uuid, also if it is 0";
     UnknownParent "unknown-parent" Error "a track under one that is not described",
         shows "nothing of the track and its events",
         mend "describe the parent too";
@@ -228,6 +237,15 @@ rules! {
     NegativePid "negative-pid" Warning "a process with a number below zero",
         shows "the process apart from its threads",
         mend "invent numbers from 1 up";
+    IdleProcess "idle-process" Warning "a process with the number 0",
+        shows "the idle process, whose thread is called swapper",
+        mend "invent numbers from 1 up";
+    NamelessProcess "nameless-process" Note "a process with a command line and without a name",
+        shows "its number only",
+        mend "set process_name";
+    MergedTracks "merged-tracks" Note "several tracks of one name under one parent, merged by name",
+        shows "one track, with their slices on the first lanes that are free",
+        mend "SIBLING_MERGE_BEHAVIOR_NONE, if each is to be a track by itself";
     IgnoredName "ignored-name" Note "a thread's track with a name of its own",
         shows "the thread's name only",
         mend "use ThreadDescriptor.thread_name";
@@ -278,6 +296,9 @@ rules! {
     KeyTwice "key-twice" Warning "an argument that an event has twice",
         shows "the last one",
         mend "another key, or an array";
+    KeyAtBothEnds "key-at-both-ends" Warning "an argument that both the begin and the end of a slice have",
+        shows "the end's value; of a list, the elements of both",
+        mend "another key at the end";
     NotAllChecked "not-all-checked" Note "a track with more than two million events that are not in order of time",
         shows "everything",
         mend "nothing: `check` does not look at all of them";
@@ -298,6 +319,9 @@ rules! {
     ArgumentNan "argument-nan" Warning "an argument that is not a number",
         shows "NULL",
         mend "a text such as \"NaN\"";
+    Json "json" Error "legacy_json_value that is cut, no JSON, without a value, or a mere number",
+        shows "what comes before the fault; of an empty one or null nothing at all: the trace processor aborts",
+        mend "write whole lists and dictionaries, or annotations of today";
     LonelyFlow "lonely-flow" Note "a flow with one event only",
         shows "no arrow",
         mend "have the number on two slices or instants";
@@ -311,7 +335,17 @@ rules! {
         shows "the event, and no row in the log",
         mend "log messages on tracks of threads";
 
+    Callstacks "callstacks" Note "callstacks on events",
+        shows "everything since trace processor v53; before, an error statistic, and no callstack",
+        mend "leave them out for those who have an older viewer";
+    CallstackWeight "callstack-weight" Warning "callstacks with and without a weight on one track",
+        shows "by weight, those only that have one",
+        mend "a weight for each callstack of the track, or for none";
+
     // Counters: 1.7.
+    CounterName "counter-name" Note "an event's name on a counter's value",
+        shows "the counter's name only",
+        mend "a counter for each name";
     NotACounter "not-a-counter" Error "a value on a track that is no counter",
         shows "nothing of the value",
         mend "describe the track with `counter`";

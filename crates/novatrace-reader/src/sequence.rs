@@ -2,6 +2,9 @@
 
 use foldhash::{HashMap, HashMapExt};
 
+use novatrace_core::schema::interned_data as interned;
+
+use crate::callstack::Stacks;
 use crate::clock::Shift;
 use crate::packet::{Parsed, has};
 use crate::rules::Rule;
@@ -54,9 +57,42 @@ pub(crate) enum Table {
     Key,
     Text,
     Location,
+    Correlation,
+    LogBody,
+    Function,
+    MappingPath,
+    SourcePath,
+    Mapping,
+    Frame,
+    Callstack,
 }
 
 impl Table {
+    /// The table of that field of `InternedData`, if it is read.
+    pub(crate) fn of(field: u32) -> Option<Self> {
+        Some(match field {
+            interned::EVENT_CATEGORIES => Self::Category,
+            interned::EVENT_NAMES => Self::Name,
+            interned::DEBUG_ANNOTATION_NAMES => Self::Key,
+            interned::DEBUG_ANNOTATION_STRING_VALUES => Self::Text,
+            interned::SOURCE_LOCATIONS => Self::Location,
+            interned::CORRELATION_ID_STR => Self::Correlation,
+            interned::LOG_MESSAGE_BODY => Self::LogBody,
+            interned::FUNCTION_NAMES => Self::Function,
+            interned::MAPPING_PATHS => Self::MappingPath,
+            interned::SOURCE_PATHS => Self::SourcePath,
+            interned::MAPPINGS => Self::Mapping,
+            interned::FRAMES => Self::Frame,
+            interned::CALLSTACKS => Self::Callstack,
+            _ => return None,
+        })
+    }
+
+    /// Whether its entries are messages that refer to other entries.
+    pub(crate) fn has_messages(self) -> bool {
+        matches!(self, Self::Mapping | Self::Frame | Self::Callstack)
+    }
+
     /// As `InternedData` calls it.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -65,8 +101,25 @@ impl Table {
             Self::Key => "debug_annotation_names",
             Self::Text => "debug_annotation_string_values",
             Self::Location => "source_locations",
+            Self::Correlation => "correlation_id_str",
+            Self::LogBody => "log_message_body",
+            Self::Function => "function_names",
+            Self::MappingPath => "mapping_paths",
+            Self::SourcePath => "source_paths",
+            Self::Mapping => "mappings",
+            Self::Frame => "frames",
+            Self::Callstack => "callstacks",
         }
     }
+}
+
+/// The thread whose events are on a sequence, if they name no track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SequenceThread {
+    pub(crate) pid: i64,
+    pub(crate) tid: i64,
+    /// The sequence has described no other.
+    pub(crate) is_only: bool,
 }
 
 /// A clock of the sequence's own.
@@ -79,12 +132,22 @@ pub(crate) struct OwnClock {
     pub(crate) now: i64,
 }
 
+/// What may be doubtful about a sequence.
+pub(crate) mod doubt {
+    /// Its state: it has not been cleared, or something was lost since.
+    pub(crate) const STATE: u8 = 1;
+    /// Its deltas: some may be lost, and no snapshot has told the time since.
+    pub(crate) const CLOCK: u8 = 2;
+    /// Its default clock, which went when its state was cleared.
+    pub(crate) const DEFAULT_CLOCK: u8 = 4;
+}
+
 /// What a sequence has said so far.
 #[derive(Debug)]
 pub(crate) struct Sequence {
     pub(crate) id: u32,
-    /// Whether it has cleared its state, and lost nothing since.
-    pub(crate) is_valid: bool,
+    /// What is doubtful about it: bits of [`doubt`].
+    pub(crate) doubts: u8,
     /// Whether it ever did.
     pub(crate) is_started: bool,
     /// How often it did.
@@ -94,6 +157,11 @@ pub(crate) struct Sequence {
     pub(crate) keys: Interned<TextId>,
     pub(crate) texts: Interned<TextId>,
     pub(crate) locations: Interned<Location>,
+    pub(crate) correlations: Interned<TextId>,
+    pub(crate) log_bodies: Interned<TextId>,
+    pub(crate) stacks: Box<Stacks>,
+    /// The thread that it described last, and whether it is the only one. This goes on when the state is cleared.
+    pub(crate) thread: Option<SequenceThread>,
     pub(crate) default_track: Option<u64>,
     pub(crate) default_clock: Option<u32>,
     pub(crate) default_extra: Vec<u64>,
@@ -111,7 +179,7 @@ impl Sequence {
     pub(crate) fn new(id: u32) -> Self {
         Self {
             id,
-            is_valid: false,
+            doubts: doubt::STATE,
             is_started: false,
             generation: 0,
             categories: Interned::default(),
@@ -119,6 +187,10 @@ impl Sequence {
             keys: Interned::default(),
             texts: Interned::default(),
             locations: Interned::default(),
+            correlations: Interned::default(),
+            log_bodies: Interned::default(),
+            stacks: Box::default(),
+            thread: None,
             default_track: None,
             default_clock: None,
             default_extra: Vec::new(),
@@ -141,10 +213,40 @@ impl Sequence {
         if parsed.has(has::CLOCK) { parsed.clock } else { self.default_clock.unwrap_or(0) }
     }
 
-    /// Forgets all but its clocks, which go on.
+    /// Notes that it describes a thread.
+    pub(crate) fn describes(&mut self, pid: i64, tid: i64) {
+        let is_only = self
+            .thread
+            .is_none_or(|before| before.is_only && (before.pid, before.tid) == (pid, tid));
+        self.thread = Some(SequenceThread { pid, tid, is_only });
+    }
+
+    /// Whether it has cleared its state, and lost nothing since.
+    pub(crate) fn is_valid(&self) -> bool {
+        self.doubts & doubt::STATE == 0
+    }
+
+    /// Notes that packets of it are lost, and with them deltas, if it has any.
+    pub(crate) fn lose(&mut self) {
+        if self.clocks.iter().any(|clock| clock.is_incremental) {
+            self.doubts |= doubt::CLOCK;
+        }
+    }
+
+    /// Forgets all but its clocks and its thread, which go on.
     pub(crate) fn clear(&mut self) {
+        let mut doubts = self.doubts & doubt::CLOCK;
+        if self.default_clock.is_some() {
+            doubts |= doubt::DEFAULT_CLOCK;
+        }
         let clocks = std::mem::take(&mut self.clocks);
-        let generation = self.generation + 1;
-        *self = Self { is_valid: true, is_started: true, generation, clocks, ..Self::new(self.id) };
+        *self = Self {
+            doubts,
+            is_started: true,
+            generation: self.generation + 1,
+            clocks,
+            thread: self.thread,
+            ..Self::new(self.id)
+        };
     }
 }

@@ -6,7 +6,7 @@ use novatrace_core::schema::clock_snapshot;
 use crate::clock::{self, Clock, Refused};
 use crate::packet::Parsed;
 use crate::rules::Rule;
-use crate::sequence::OwnClock;
+use crate::sequence::{OwnClock, doubt};
 use crate::walk::{Place, Visit, Walk, Whereabouts};
 use crate::wire::{Fields, Wire};
 
@@ -142,6 +142,11 @@ impl<V: Visit> Walk<'_, V> {
                                 format!("clock {id} has another unit, or is incremental no longer, or suddenly")
                         });
                     }
+                    if readings.iter().any(|(other, _)| *other == clock) {
+                        return self.fault(Rule::BadSnapshot, at, |_| {
+                            format!("clock {id} is in it twice")
+                        });
+                    }
                     let ns = time.saturating_mul(unit);
                     readings.push((clock, ns));
                     if is_own {
@@ -167,6 +172,7 @@ impl<V: Visit> Walk<'_, V> {
             });
         }
         let sequence = &mut self.state.sequences[index as usize];
+        sequence.doubts &= if own.is_empty() { u8::MAX } else { !doubt::CLOCK };
         for clock in own {
             sequence.clocks.retain(|other| other.id != clock.id);
             sequence.clocks.push(clock);

@@ -1,5 +1,7 @@
 //! Tracks: what their descriptors say. Belongs here: one track's own facts, and the tree of them. Does not: events.
 
+use std::collections::hash_map::Entry;
+
 use foldhash::{HashMap, HashMapExt};
 
 use novatrace_core::schema::{
@@ -34,12 +36,15 @@ pub enum TrackKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Descriptor {
     pub(crate) uuid: u64,
+    pub(crate) has_uuid: bool,
     pub(crate) name: Option<TextId>,
     pub(crate) kind: TrackKind,
     pub(crate) parent: Option<u64>,
     pub(crate) pid: Option<i64>,
     pub(crate) tid: Option<i64>,
     pub(crate) process_name: Option<TextId>,
+    /// `ProcessDescriptor.cmdline`.
+    pub(crate) has_command_line: bool,
     pub(crate) thread_name: Option<TextId>,
     pub(crate) start_ns: Option<i64>,
     /// Of a counter.
@@ -53,12 +58,28 @@ pub(crate) struct Descriptor {
 }
 
 impl Descriptor {
+    /// Takes in a `ThreadDescriptor`.
+    pub(crate) fn thread(&mut self, bytes: &[u8], texts: &mut Texts) {
+        for (number, value) in Fields::of(bytes) {
+            match (number, value) {
+                (thread::PID, Wire::Varint(pid)) => self.pid = Some(i64::from(pid as i32)),
+                (thread::TID, Wire::Varint(tid)) => self.tid = Some(tid.cast_signed()),
+                (thread::THREAD_NAME, Wire::Bytes(name)) => {
+                    self.thread_name = Some(texts.id_of(name));
+                }
+                _ => {}
+            }
+        }
+    }
+
     pub(crate) fn of(bytes: &[u8], texts: &mut Texts) -> Self {
         let mut this = Self::default();
         let (mut has_process, mut has_thread) = (false, false);
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
-                (descriptor::UUID, Wire::Varint(uuid)) => this.uuid = uuid,
+                (descriptor::UUID, Wire::Varint(uuid)) => {
+                    (this.uuid, this.has_uuid) = (uuid, true);
+                }
                 // `name`, `static_name` and `atrace_name`.
                 (descriptor::NAME | 10 | 13, Wire::Bytes(name)) => {
                     this.name = Some(texts.id_of(name));
@@ -82,6 +103,7 @@ impl Descriptor {
                             (process::PROCESS_NAME, Wire::Bytes(name)) => {
                                 this.process_name = Some(texts.id_of(name));
                             }
+                            (2, Wire::Bytes(_)) => this.has_command_line = true,
                             (7, Wire::Varint(start)) => this.start_ns = Some(start.cast_signed()),
                             _ => {}
                         }
@@ -89,18 +111,7 @@ impl Descriptor {
                 }
                 (descriptor::THREAD, Wire::Bytes(bytes)) => {
                     has_thread = true;
-                    for (number, value) in Fields::of(bytes) {
-                        match (number, value) {
-                            (thread::PID, Wire::Varint(pid)) => {
-                                this.pid = Some(i64::from(pid as i32));
-                            }
-                            (thread::TID, Wire::Varint(tid)) => this.tid = Some(tid.cast_signed()),
-                            (thread::THREAD_NAME, Wire::Bytes(name)) => {
-                                this.thread_name = Some(texts.id_of(name));
-                            }
-                            _ => {}
-                        }
-                    }
+                    this.thread(bytes, texts);
                 }
                 (descriptor::COUNTER, Wire::Bytes(bytes)) => {
                     this.kind = TrackKind::Counter;
@@ -154,6 +165,8 @@ pub(crate) enum LegacyTrack {
     },
     GlobalInstants,
     ProcessInstants(i64),
+    /// Of a thread that no descriptor has named so far.
+    Thread(i64, i64),
 }
 
 /// All tracks, in the order in which they were first seen.
@@ -162,6 +175,7 @@ pub(crate) struct Tracks {
     pub(crate) all: Vec<Track>,
     ids: HashMap<u64, TrackId>,
     of_legacy: HashMap<LegacyTrack, TrackId>,
+    of_threads: HashMap<(i64, i64), TrackId>,
     /// Names of processes and threads: also of those that other descriptors than their own tell.
     pub(crate) process_names: HashMap<i64, TextId>,
     pub(crate) thread_names: HashMap<(i64, i64), TextId>,
@@ -187,6 +201,7 @@ impl Tracks {
             all: Vec::new(),
             ids: HashMap::new(),
             of_legacy: HashMap::new(),
+            of_threads: HashMap::new(),
             process_names: HashMap::new(),
             thread_names: HashMap::new(),
         }
@@ -207,11 +222,41 @@ impl Tracks {
                 LegacyTrack::Async { pid, .. } => (TrackKind::Plain, name, pid),
                 LegacyTrack::GlobalInstants => (TrackKind::Plain, None, None),
                 LegacyTrack::ProcessInstants(pid) => (TrackKind::Process, None, Some(pid)),
+                LegacyTrack::Thread(pid, _) => (TrackKind::Thread, None, Some(pid)),
             };
-            let about = Descriptor { name, kind, pid, ..Descriptor::default() };
+            let tid = match which {
+                LegacyTrack::Thread(_, tid) => Some(tid),
+                _ => None,
+            };
+            let about = Descriptor { name, kind, pid, tid, ..Descriptor::default() };
             self.all.push(Track { about, is_described: true });
             (self.all.len() - 1) as TrackId
         })
+    }
+
+    /// The track that a descriptor is of. Of several that are one thread's, the last is where events are that name the thread only.
+    pub(crate) fn of_descriptor(&mut self, said: &Descriptor) -> TrackId {
+        let (TrackKind::Thread, Some(pid), Some(tid)) = (said.kind, said.pid, said.tid) else {
+            return self.id_of(said.uuid);
+        };
+        // Events may have named the thread before.
+        if let Some(id) = self.of_legacy.remove(&LegacyTrack::Thread(pid, tid)) {
+            if let Entry::Vacant(vacant) = self.ids.entry(said.uuid) {
+                vacant.insert(id);
+                self.all[id as usize].is_described = false;
+            }
+        }
+        let id = self.id_of(said.uuid);
+        self.of_threads.insert((pid, tid), id);
+        id
+    }
+
+    /// The track of a thread, by its numbers.
+    pub(crate) fn of_thread(&mut self, pid: i64, tid: i64) -> TrackId {
+        match self.of_threads.get(&(pid, tid)) {
+            Some(id) => *id,
+            None => self.of_legacy(LegacyTrack::Thread(pid, tid), None),
+        }
     }
 
     pub(crate) fn find_id(&self, uuid: u64) -> Option<TrackId> {

@@ -4,8 +4,8 @@
 use foldhash::{HashMap, HashMapExt};
 
 use novatrace_core::schema::{
-    interned_data as interned, source_location as location, trace_attributes as attributes,
-    trace_packet_defaults as defaults,
+    callstack, interned_data as interned, mapping, source_location as location,
+    trace_attributes as attributes, trace_packet_defaults as defaults,
 };
 
 use crate::Error;
@@ -17,7 +17,7 @@ use crate::names;
 use crate::packet::{Packets, Parsed, Payload, has};
 use crate::pipeline::{self, Bundle, Part};
 use crate::rules::Rule;
-use crate::sequence::{Location, Sequence, SequenceIndex, Table};
+use crate::sequence::{Location, Sequence, SequenceIndex, Table, doubt};
 use crate::shares::Share;
 use crate::text::{TextId, Texts};
 use crate::track::{Descriptor, TrackId, TrackKind, Tracks};
@@ -92,6 +92,8 @@ pub(crate) struct State {
     /// Those of them that were defined after all.
     pub(crate) defined_late: HashMap<(u32, u32, u64), TextId>,
     has_extensions: bool,
+    /// Whether an event had a callstack.
+    pub(crate) has_callstacks: bool,
 }
 
 impl State {
@@ -109,6 +111,7 @@ impl State {
             unknown: HashMap::new(),
             defined_late: HashMap::new(),
             has_extensions: false,
+            has_callstacks: false,
         }
     }
 
@@ -213,8 +216,13 @@ impl<'v, V: Visit> Walk<'v, V> {
         at: impl Into<Whereabouts>,
         detail: impl FnOnce(&State) -> String,
     ) {
-        self.is_sure &= self.share.is_all();
+        self.needs_all();
         self.visit.fault(rule, at.into(), &self.state, detail);
+    }
+
+    /// Of a share: only a walk of all sequences can tell what comes.
+    pub(crate) fn needs_all(&mut self) {
+        self.is_sure &= self.share.is_all();
     }
 
     #[inline(always)]
@@ -227,14 +235,9 @@ impl<'v, V: Visit> Walk<'v, V> {
         if parsed.has & UNUSUAL != 0 {
             self.prepare(place, index, parsed, bytes);
         }
-        if parsed.has(has::NEEDS_STATE) && !self.state.sequences[index as usize].is_valid {
-            let id = parsed.sequence;
-            let rule = self.state.sequences[index as usize].why_invalid();
-            return self.fault(rule, Whereabouts { sequence: Some(id), ..place.into() }, |_| {
-                format!(
-                    "sequence {id}: the packet needs the sequence's state, which is not valid here"
-                )
-            });
+        if self.state.sequences[index as usize].doubts != 0 && !self.is_usable(place, index, parsed)
+        {
+            return;
         }
         if parsed.kind == Payload::TrackEvent {
             return self.track_event(place, index, parsed, bytes);
@@ -244,6 +247,53 @@ impl<'v, V: Visit> Walk<'v, V> {
             self.time(place, index, parsed);
         }
         self.other_payload(place, index, parsed, bytes);
+    }
+
+    /// Whether a packet of a sequence about which something is doubtful is taken in.
+    #[cold]
+    #[inline(never)]
+    fn is_usable(&mut self, place: Place, index: u32, parsed: &Parsed) -> bool {
+        let sequence = &mut self.state.sequences[index as usize];
+        let (id, doubts, is_started) = (parsed.sequence, sequence.doubts, sequence.is_started);
+        let at = Whereabouts { sequence: Some(id), ..place.into() };
+        if doubts & doubt::STATE != 0 && parsed.has(has::NEEDS_STATE) {
+            // Its delta is not added up.
+            sequence.lose();
+            let rule = sequence.why_invalid();
+            self.fault(rule, at, |_| {
+                format!(
+                    "sequence {id}: the packet needs the sequence's state, which is not valid here"
+                )
+            });
+            return false;
+        }
+        let clock = sequence.clock_of(parsed);
+        let is_delta = parsed.has(has::TIMESTAMP)
+            && sequence.clocks.iter().any(|own| own.id == clock && own.is_incremental);
+        if parsed.kind != Payload::TrackEvent {
+            return true;
+        }
+        let has_iids = parsed.has & (has::NAME | has::CATEGORY) != 0;
+        if doubts & doubt::STATE != 0 {
+            if is_started && (has_iids || is_delta) {
+                self.fault(Rule::StaleState, at, |_| {
+                    format!(
+                        "sequence {id}: the packet does not say that it needs the sequence's state, of which something may be lost"
+                    )
+                });
+            }
+        } else if doubts & doubt::CLOCK != 0 && is_delta {
+            self.fault(Rule::StaleClock, at, |_| {
+                format!("sequence {id}: a delta on clock {clock}, of which others are lost")
+            });
+        } else if doubts & doubt::DEFAULT_CLOCK != 0 && clock == 0 {
+            self.fault(Rule::LostDefault, at, |_| {
+                format!(
+                    "sequence {id} lost its default clock with its state: the timestamp is read as an absolute one"
+                )
+            });
+        }
+        true
     }
 
     /// What all take in.
@@ -286,15 +336,17 @@ impl<'v, V: Visit> Walk<'v, V> {
             self.fault(Rule::Loss, at, |_| {
                 format!("sequence {id} lost packets before this one: {}", loss(why))
             });
+            let sequence = &mut self.state.sequences[index as usize];
+            sequence.lose();
             if !parsed.has(has::CLEARED) {
-                self.state.sequences[index as usize].is_valid = false;
+                sequence.doubts |= doubt::STATE;
             }
         }
         if parsed.has(has::DEFAULTS) {
             self.defaults(at, index, slice(bytes, parsed.defaults));
         }
         if parsed.has(has::INTERNED) {
-            if id == 0 || !self.state.sequences[index as usize].is_valid {
+            if id == 0 || !self.state.sequences[index as usize].is_valid() {
                 let rule = self.state.sequences[index as usize].why_invalid();
                 self.fault(rule, at, |_| {
                     format!("sequence {id}: its interned data is skipped, since its state is not valid here")
@@ -310,6 +362,7 @@ impl<'v, V: Visit> Walk<'v, V> {
         let before = (sequence.default_track.take(), sequence.default_clock.take());
         sequence.default_extra.clear();
         sequence.default_extra_double.clear();
+        let mut packed = None;
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
                 (defaults::TIMESTAMP_CLOCK_ID, Wire::Varint(id)) => {
@@ -323,6 +376,7 @@ impl<'v, V: Visit> Walk<'v, V> {
                             }
                             (31, Wire::Varint(uuid)) => sequence.default_extra.push(uuid),
                             (45, Wire::Varint(uuid)) => sequence.default_extra_double.push(uuid),
+                            (31 | 45, Wire::Bytes(_)) => packed = Some(number),
                             _ => {}
                         }
                     }
@@ -330,7 +384,13 @@ impl<'v, V: Visit> Walk<'v, V> {
                 _ => {}
             }
         }
-        let after = (sequence.default_track, sequence.default_clock);
+        if sequence.default_clock.is_some() {
+            sequence.doubts &= !doubt::DEFAULT_CLOCK;
+        }
+        let (id, after) = (sequence.id, (sequence.default_track, sequence.default_clock));
+        if let Some(number) = packed {
+            self.fault(Rule::Packed, at, |_| format!("field {number} of TrackEventDefaults"));
+        }
         let lost = match (before, after) {
             ((_, Some(clock)), (_, None)) => {
                 Some(format!("clock {clock}: deltas are read as absolute times from here on"))
@@ -341,7 +401,6 @@ impl<'v, V: Visit> Walk<'v, V> {
             _ => None,
         };
         if let Some(lost) = lost {
-            let id = sequence.id;
             self.fault(Rule::LostDefault, at, |_| {
                 format!("sequence {id} no longer has its default {lost}")
             });
@@ -351,20 +410,19 @@ impl<'v, V: Visit> Walk<'v, V> {
     fn interned(&mut self, at: Whereabouts, index: u32, bytes: &[u8]) {
         for (number, value) in Fields::of(bytes) {
             let Wire::Bytes(entry) = value else { continue };
-            let table = match number {
-                interned::EVENT_CATEGORIES => Table::Category,
-                interned::EVENT_NAMES => Table::Name,
-                interned::DEBUG_ANNOTATION_NAMES => Table::Key,
-                interned::DEBUG_ANNOTATION_STRING_VALUES => Table::Text,
-                interned::SOURCE_LOCATIONS => Table::Location,
-                _ => continue,
-            };
+            let Some(table) = Table::of(number) else { continue };
             let (mut iid, mut text) = (0, None);
             let mut source = Location::default();
             for (number, value) in Fields::of(entry) {
                 match (number, value) {
                     (interned::entry::IID, Wire::Varint(number)) => iid = number,
-                    (interned::entry::TEXT, Wire::Bytes(bytes)) => {
+                    (callstack::FRAME_IDS, Wire::Bytes(_)) if table == Table::Callstack => {
+                        self.fault(Rule::Packed, at, |_| "frame_ids of a callstack".to_owned());
+                    }
+                    (mapping::PATH_STRING_IDS, Wire::Bytes(_)) if table == Table::Mapping => {
+                        self.fault(Rule::Packed, at, |_| "path_string_ids of a mapping".to_owned());
+                    }
+                    (interned::entry::TEXT, Wire::Bytes(bytes)) if !table.has_messages() => {
                         let id = self.state.texts.id_of(bytes);
                         (text, source.file) = (Some(id), Some(id));
                     }
@@ -393,6 +451,14 @@ impl<'v, V: Visit> Walk<'v, V> {
                 Table::Key => sequence.keys.define(iid, text).map(Some),
                 Table::Text => sequence.texts.define(iid, text).map(Some),
                 Table::Location => sequence.locations.define(iid, source).map(|_| None),
+                Table::Correlation => sequence.correlations.define(iid, text).map(Some),
+                Table::LogBody => sequence.log_bodies.define(iid, text).map(Some),
+                Table::Function | Table::MappingPath | Table::SourcePath => {
+                    sequence.stacks.define_text(table, iid, text).map(Some)
+                }
+                Table::Mapping | Table::Frame | Table::Callstack => {
+                    sequence.stacks.define(table, iid, entry).then_some(None)
+                }
             };
             if let Some(before) = before {
                 self.fault(Rule::RedefinedIid, at, |state| {
@@ -426,7 +492,7 @@ impl<'v, V: Visit> Walk<'v, V> {
     fn other_payload(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
         let payload = slice(bytes, parsed.payload);
         match parsed.kind {
-            Payload::TrackDescriptor => self.descriptor(place, parsed, payload),
+            Payload::TrackDescriptor => self.descriptor(place, index, parsed, payload),
             Payload::ClockSnapshot => self.snapshot(place, index, parsed, payload),
             Payload::TraceUuid => {
                 let half = |wanted| {
@@ -441,10 +507,16 @@ impl<'v, V: Visit> Walk<'v, V> {
             Payload::Bundle => self.fault(Rule::NestedBundle, place, |_| {
                 "a bundle that is not the first of its packet, or lies in another one".to_owned()
             }),
+            // `thread_descriptor`, which came before descriptors of tracks.
+            Payload::Other(44) => {
+                let mut said = Descriptor::default();
+                said.thread(payload, &mut self.state.texts);
+                self.threads(index, &said);
+            }
             // `extension_descriptor`.
             Payload::Other(72) => self.state.has_extensions = true,
             // What comes late after it, the order of all events tells.
-            SERVICE_EVENT => self.is_sure &= self.share.is_all(),
+            SERVICE_EVENT => self.needs_all(),
             Payload::Other(_) | Payload::None | Payload::TrackEvent => {}
         }
     }
@@ -473,16 +545,32 @@ impl<'v, V: Visit> Walk<'v, V> {
         }
     }
 
-    fn descriptor(&mut self, place: Place, parsed: &Parsed, bytes: &[u8]) {
+    /// What a descriptor says of a thread, whichever track it is of.
+    fn threads(&mut self, index: u32, said: &Descriptor) {
+        let (Some(pid), Some(tid)) = (said.pid, said.tid) else { return };
+        if let Some(name) = said.thread_name {
+            self.state.tracks.thread_names.insert((pid, tid), name);
+        }
+        let sequence = &mut self.state.sequences[index as usize];
+        if sequence.is_valid() {
+            sequence.describes(pid, tid);
+        }
+    }
+
+    fn descriptor(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
         let said = Descriptor::of(bytes, &mut self.state.texts);
-        let id = self.state.tracks.id_of(said.uuid);
+        if !said.has_uuid {
+            let at = Whereabouts { sequence: Some(parsed.sequence), ..place.into() };
+            return self.fault(Rule::DescriptorWithoutUuid, at, |state| {
+                said.name.map_or_else(String::new, |name| format!("{:?}", state.texts.get(name)))
+            });
+        }
+        let id = self.state.tracks.of_descriptor(&said);
         let at = Whereabouts { sequence: Some(parsed.sequence), track: Some(id), ..place.into() };
         if let (Some(pid), Some(name)) = (said.pid, said.process_name) {
             self.state.tracks.process_names.insert(pid, name);
         }
-        if let (Some(pid), Some(tid), Some(name)) = (said.pid, said.tid, said.thread_name) {
-            self.state.tracks.thread_names.insert((pid, tid), name);
-        }
+        self.threads(index, &said);
         let track = &mut self.state.tracks.all[id as usize];
         if track.is_described {
             let what = |about: &Descriptor| {
