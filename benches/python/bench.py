@@ -8,7 +8,7 @@ P1  200,000 `with trace(name):`, 4 deep      P2  200,000 calls of a trivial deco
 P3  200,000 counter samples                  P5  P1 while nothing records
 P6  200,000 durations on 64 tracks with two integer arguments, and 50,000 samples, by the old calls
     the same with the garbage collector on, as programs have it ("collecting")
-    the same with the worker in a process of its own ("process"), to be compared with "P6"
+    the same with the worker in a process of its own ("process"), to be compared with "P6", and compressed
 open  the start of a session with either worker, the median of 20 (in nanoseconds, as the others)
 P7  2,000 durations, each with a list of 200 dicts of 12 mixed values
 A   1,000,000 durations in one call, from arrays
@@ -163,10 +163,14 @@ def novatrace(results, folder):
             assert session.worker == worker
             session.close()
         results.add(f"open, {worker}", 1, statistics.median(times))
-    for name, collects, is_process in (
-        ("P6", False, 0), ("P6, process", False, 1), ("P6, collecting", True, 0), ("P6, collecting, process", True, 1),
-    ):
+    variants = [
+        ("P6", False, 0, "none"), ("P6, process", False, 1, "none"),
+        ("P6, collecting", True, 0, "none"), ("P6, collecting, process", True, 1, "none"),
+    ]
+    variants += [(f"P6, {codec}", False, 0, codec) for codec in ("zlib:1", "zlib:6", "zstd:1", "zstd:3")]
+    for name, collects, is_process, codec in variants:
         os.environ["BOSSANOVA_PROTOBUF_MP"] = str(is_process)
+        os.environ["NOVATRACE_COMPRESSION"] = codec
         path = f"{folder}/p6.pftrace"
         trace = _tgen.TraceGenerator(path, 0)
         tracks = [trace.get_cluster_tgen(at // 8, 0).create_track(f"t{at}", at) for at in range(64)]

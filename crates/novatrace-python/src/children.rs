@@ -8,6 +8,7 @@ use novatrace::__macro_support::CHILD_VARIABLE;
 use novatrace::SessionBuilder;
 use pyo3::prelude::*;
 
+use crate::error::raise;
 use crate::live::{Session, made_current, program_name, session};
 
 /// The session that is open is one that this process has joined by itself.
@@ -35,7 +36,7 @@ pub(crate) fn _join(py: Python<'_>) -> bool {
                 Ok(true)
             }
             Ok(None) => Ok(false),
-            Err(error) => Err(pyo3::exceptions::PyOSError::new_err(error.to_string())),
+            Err(error) => Err(raise(py, &error)),
         }
     });
     if let Ok(joined) = joined {

@@ -23,6 +23,10 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
             let number = source.raw_os_error().or_else(|| errno(py, "EIO"));
             return file_error(py, &message, number, path.as_deref());
         }
+        ErrorKind::Join { source, path } => {
+            let number = source.raw_os_error().or_else(|| errno(py, "EINVAL"));
+            return file_error(py, &message, number, Some(path));
+        }
         ErrorKind::Worker(source) | ErrorKind::Signal { source, .. } => {
             return file_error(py, &message, source.raw_os_error(), None);
         }

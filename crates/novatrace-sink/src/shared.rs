@@ -77,7 +77,6 @@ impl SharedFile {
     pub fn join(path: &Path) -> io::Result<Option<Member>> {
         let path = std::path::absolute(path)?;
         let turns = beside(&path);
-        let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path);
         let lock = match open(&turns) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             lock => lock?,
@@ -114,15 +113,38 @@ impl SharedFile {
         Self { sink: file, turns, lock: None }
     }
 
+    /// Cuts off what is behind so many bytes, unless other processes have written to the file too: then nobody knows
+    /// whose that is, and what is no whole batch is cut off by whoever writes next, or leaves last.
+    pub fn cut_if_alone(file: &File, turns: &Path, len: u64) {
+        // What cannot be cut is a part of a batch at the end of the file, which viewers forgive.
+        let _ = Self::with_turn(turns, |turn| {
+            if turn.get(MEMBERS)? == 0 && len < file.metadata()?.len() {
+                file.set_len(len)?;
+                turn.set(LEN, len)?;
+            }
+            Ok(())
+        });
+    }
+
     /// Lets go of a file that was shared, and tidies up if no other process has it.
     pub fn leave(file: &File, turns: &Path) {
         // What cannot be unlocked is when it is closed.
         let _ = file.unlock();
         if file.try_lock().is_ok() {
+            let _ = Self::with_turn(turns, |turn| turn.whole(file));
             let _ = std::fs::remove_file(turns);
             let _ = file.unlock();
         }
     }
+
+    fn with_turn<T>(turns: &Path, work: impl FnOnce(&Turn<'_>) -> io::Result<T>) -> io::Result<T> {
+        let lock = open(turns)?;
+        work(&Turn::wait(&lock)?)
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
 }
 
 fn beside(path: &Path) -> PathBuf {
@@ -161,6 +183,16 @@ impl<'a> Turn<'a> {
         Ok(u64::from_le_bytes(bytes))
     }
 
+    /// How long the file is, without what somebody who died in the middle of a batch has left of that.
+    fn whole(&self, file: &File) -> io::Result<u64> {
+        let (len, whole) = (file.metadata()?.len(), self.get(LEN)?);
+        if len > whole {
+            file.set_len(whole)?;
+        }
+        // If somebody else has cut it, what follows is no hole.
+        Ok(len.min(whole))
+    }
+
     fn set(&self, at: u64, number: u64) -> io::Result<()> {
         self.0.write_all_at(&number.to_le_bytes(), at)
     }
@@ -176,17 +208,11 @@ impl Sink for SharedFile {
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
         let lock = match &mut self.lock {
             Some(lock) => lock,
-            lock => lock.insert(OpenOptions::new().read(true).write(true).open(&self.turns)?),
+            lock => lock.insert(open(&self.turns)?),
         };
         let turn = Turn::wait(lock)?;
         let file = self.sink.file();
-        let (len, whole) = (file.metadata()?.len(), turn.get(LEN)?);
-        if len > whole {
-            // Somebody died in the middle of a batch.
-            file.set_len(whole)?;
-        }
-        // If somebody else has cut it, what follows is no hole.
-        let whole = len.min(whole);
+        let whole = turn.whole(file)?;
         let written = file.write_all_at(batch, whole);
         let written = written.and_then(|()| turn.set(LEN, whole + batch.len() as u64));
         if written.is_err() {
@@ -258,8 +284,29 @@ mod tests {
         second.write(b"batches").expect("writable");
         assert_eq!(std::fs::read(&path).expect("readable"), b"whole batches");
         other.set_len(6).expect("writable");
-        first.write(b"again").expect("writable");
-        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again");
+        first.write(b"again ").expect("writable");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again ");
+        // And by the last one to leave.
+        io::Write::write_all(&mut &other, b"a par").expect("writable");
+        drop(first);
+        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again a par");
+        drop(second);
+        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again ");
+    }
+
+    #[test]
+    fn a_file_is_cut_as_long_as_one_process_has_written_to_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        let mut first = shared(&path);
+        first.write(b"noted, not noted").expect("writable");
+        let file = open(&path).expect("there");
+        SharedFile::cut_if_alone(&file, &beside(&path), 7);
+        first.write(b"more").expect("writable");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"noted, more");
+        let _second = member(&path);
+        SharedFile::cut_if_alone(&file, &beside(&path), 7);
+        assert_eq!(std::fs::read(&path).expect("readable"), b"noted, more");
     }
 
     #[test]

@@ -265,9 +265,9 @@ impl Program {
         let [bytes, events] = self.control().written.get();
         // Of a trace in parts it is another file, and the number is of all of them.
         let fits = |metadata: &Metadata| metadata.is_file() && bytes < metadata.len();
-        // Of a file that others write to, whoever writes next cuts off what is no whole batch.
-        let is_its_own = !self.has_parts && self.turns.is_none();
-        if is_its_own && self.file.metadata().is_ok_and(|metadata| fits(&metadata)) {
+        if let Some(turns) = &self.turns {
+            SharedFile::cut_if_alone(&self.file, turns, bytes);
+        } else if !self.has_parts && self.file.metadata().is_ok_and(|metadata| fits(&metadata)) {
             // If this fails the file has a part of a packet at its end, which viewers forgive.
             let _ = self.file.set_len(bytes);
         }

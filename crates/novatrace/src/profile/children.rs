@@ -23,7 +23,8 @@ pub enum Children {
     /// They record nothing: there is nothing to join.
     Quiet,
     /// Those that join record into the same file, as processes of their own, each with a worker of its own where the
-    /// session's is. For traces in one plain file, on Unix.
+    /// session's is. A small file beside the trace, `run.pftrace.lock`, is there as long as one of them records. For traces in
+    /// one plain file, on Unix.
     Join,
     /// Those that join record into a file of their own beside the session's, `run.1234.pftrace` by the number of the
     /// process. For traces in one plain file.
@@ -287,7 +288,7 @@ pub(super) fn share(
 #[must_use]
 pub fn child_env_of(session: &Session) -> Option<(&'static str, OsString)> {
     let invitation = session.invitation().filter(|told| told.children != Children::Quiet)?;
-    Some((VARIABLE, invitation.to_variable()))
+    Some((VARIABLE, Invitation { flow: None, ..invitation }.to_variable()))
 }
 
 impl Session {
