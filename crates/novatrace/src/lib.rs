@@ -72,6 +72,8 @@
 //! - Into a pipe or whatever else can be written to: [`WriteSink`].
 //! - Into an object store, if the path is a URL such as `s3://bucket/run.pftrace`, with the feature `object-store`.
 //!
+//! Processes that the program starts can be in it, or each in a file beside it: see [`Children`].
+//!
 //! # Features
 //!
 //! - `zstd`, on: `Compression::Zstd`, by the library in C.
