@@ -186,11 +186,13 @@ fn programs_that_are_started_join_by_their_environment() {
     if is_part("child") {
         let session = novatrace::join().expect("it can").expect("it was invited");
         let _span = trace!("work");
+        instant!("not wanted", category = "un;wanted");
         drop(session);
         return;
     }
     if let Some(folder) = folder() {
         let builder = Session::builder().children(Children::Join).process_name("parent");
+        let builder = builder.categories("-un;wanted");
         let session = builder.create(folder.join("a;trace")).expect("none is open");
         for _ in 0..3 {
             let mut child = program("programs_that_are_started_join_by_their_environment", &folder);
@@ -206,7 +208,10 @@ fn programs_that_are_started_join_by_their_environment() {
     let loaded = read(&oracle, folder.path());
     let slices = loaded.slices();
     let count = |name| slices.iter().filter(|slice| slice.name.as_deref() == Some(name)).count();
-    assert_eq!((count("child process"), count("joined"), count("work")), (3, 3, 3));
+    assert_eq!(
+        (count("child process"), count("joined"), count("work"), slices.len()),
+        (3, 3, 3, 9)
+    );
     assert_eq!(loaded.flows().len(), 3);
     assert_eq!(loaded.processes().len(), 4);
     let parent = loaded

@@ -55,6 +55,7 @@ pub(super) struct Invitation {
     children: Children,
     worker: Worker,
     compression: Compression,
+    categories: Option<String>,
     parent: u32,
     /// From where the process was started to its first event.
     flow: Option<u64>,
@@ -63,11 +64,12 @@ pub(super) struct Invitation {
 
 impl Invitation {
     /// For the children of a session on that path.
-    pub(super) fn new(config: &Config, children: Children, path: &Path) -> Self {
+    pub(super) fn new(builder: &SessionBuilder, children: Children, path: &Path) -> Self {
         Self {
             children,
-            worker: config.worker,
-            compression: config.compression,
+            worker: builder.config.worker,
+            compression: builder.config.compression,
+            categories: builder.categories.clone(),
             parent: std::process::id(),
             flow: None,
             // Whatever folder the child goes to.
@@ -77,11 +79,14 @@ impl Invitation {
 
     /// As a variable has it: what the path may not be mistaken for comes before it.
     fn to_variable(&self) -> OsString {
-        let Self { children, worker, compression, parent, flow, path } = self;
+        let Self { children, worker, compression, categories, parent, flow, path } = self;
+        // What stands for any one character stands for this one, too.
+        let categories = categories.as_deref().unwrap_or_default().replace(';', "?");
         let worker = if *worker == Worker::Process { "process" } else { "thread" };
         let (children, flow) = (children.word(), flow.unwrap_or_default());
-        let mut text =
-            OsString::from(format!("{children};{worker};{compression};{parent};{flow};"));
+        let mut text = OsString::from(format!(
+            "{children};{worker};{compression};{categories};{parent};{flow};"
+        ));
         text.push(path);
         text
     }
@@ -94,11 +99,13 @@ impl Invitation {
         let children = Children::of_word(words.next()?)?;
         let worker = if words.next()? == "process" { Worker::Process } else { Worker::Thread };
         let compression = words.next()?.parse().ok()?;
+        let categories = Some(words.next()?.to_owned()).filter(|globs| !globs.is_empty());
         let parent = words.next()?.parse().ok()?;
         let flow = Some(words.next()?.parse().ok()?).filter(|flow| *flow != 0);
         // The session's own process is no child of it.
         let is_child = parent != std::process::id();
-        is_child.then_some(Self { children, worker, compression, parent, flow, path })
+        let told = Self { children, worker, compression, categories, parent, flow, path };
+        is_child.then_some(told)
     }
 
     /// The same with the end of an arrow that begins at the calling thread now, unless there is nothing to join.
@@ -116,7 +123,7 @@ impl Invitation {
 fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let bytes = text.as_bytes();
-    let (at, _) = bytes.iter().enumerate().filter(|(_, byte)| **byte == b';').nth(4)?;
+    let (at, _) = bytes.iter().enumerate().filter(|(_, byte)| **byte == b';').nth(5)?;
     let words = std::str::from_utf8(bytes.get(..at)?).ok()?;
     Some((words, OsString::from_vec(bytes.get(at + 1..)?.to_owned()).into()))
 }
@@ -124,7 +131,7 @@ fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
 #[cfg(not(unix))]
 fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
     let text = text.to_str()?;
-    let (at, _) = text.match_indices(';').nth(4)?;
+    let (at, _) = text.match_indices(';').nth(5)?;
     Some((text.get(..at)?, text.get(at + 1..)?.into()))
 }
 
@@ -175,8 +182,8 @@ impl SessionBuilder {
         self
     }
 
-    /// [`join`], with choices of this process's own: its worker and compression are those of the session it joins, and the
-    /// trace's attributes are that session's.
+    /// [`join`], with choices of this process's own: its worker and compression are those of the session it joins, and so are
+    /// its categories, if it chooses none, and the trace's attributes.
     ///
     /// # Errors
     ///
@@ -188,6 +195,7 @@ impl SessionBuilder {
         self.children = Some(invitation.children);
         self.config.worker = invitation.worker;
         self.config.compression = invitation.compression;
+        self.categories = self.categories.or_else(|| invitation.categories.clone());
         let session = match invitation.children {
             Children::Quiet => return Ok(None),
             Children::Shard => Some(self.create(shard(&invitation.path))?),
@@ -217,7 +225,7 @@ impl SessionBuilder {
         let Some(member) = joined else { return Ok(None) };
         let start = [member.start, Clock::Monotonic.now_ns(), Clock::Real.now_ns()];
         self.config.shared = Some(Shared { number: member.number, start, turns: member.turns });
-        let mine = Invitation::new(&self.config, Children::Join, path);
+        let mine = Invitation::new(&self, Children::Join, path);
         let target = Target::File(member.file);
         self.start(|config| target.start(config), Location::caller(), Some(mine)).map(Some)
     }

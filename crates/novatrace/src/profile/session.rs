@@ -113,7 +113,7 @@ pub fn open(path: impl AsRef<Path>) -> Result<Session, Error> {
 #[must_use = "a builder records nothing until `create` or `sink`"]
 pub struct SessionBuilder {
     pub(super) config: Config,
-    categories: Option<String>,
+    pub(super) categories: Option<String>,
     overflow: Overflow,
     capacity_bytes: usize,
     flush_on_panic: bool,
@@ -225,7 +225,7 @@ impl SessionBuilder {
         }
         let target = Target::open(path.as_ref(), &mut self.config)?;
         let children = children::share(&mut self.config, target.file(), self.children)?;
-        let invitation = Invitation::new(&self.config, children, path.as_ref());
+        let invitation = Invitation::new(&self, children, path.as_ref());
         self.start(|config| target.start(config), opened, Some(invitation))
     }
 
