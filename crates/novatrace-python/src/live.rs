@@ -52,7 +52,7 @@ pub(crate) struct Session {
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None))]
+#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, batch_bytes=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -63,6 +63,7 @@ pub(crate) fn open(
     grow_limit: Option<usize>,
     attributes: Option<&Bound<'_, PyDict>>,
     flush_interval: Option<f64>,
+    batch_bytes: Option<usize>,
     process_name: Option<&str>,
     compression: Option<&str>,
     worker: &str,
@@ -93,10 +94,7 @@ pub(crate) fn open(
     for (key, value) in choices::attributes(attributes)? {
         builder = builder.attribute(&key, value);
     }
-    if let Some(seconds) = flush_interval {
-        let (packets, bytes, time) = choices::batch(py, seconds)?;
-        builder = builder.batch(packets, bytes, time);
-    }
+    let batch = choices::Batch::new(py, batch_bytes, flush_interval)?;
     if let Some(compression) = compression {
         builder = builder.compression(choices::compression(py, compression)?);
     }
@@ -133,6 +131,7 @@ pub(crate) fn open(
         return Err(state_error(py, message));
     }
     let session = opened.or_raise(py)?;
+    batch.apply(session.batch(), |packets, bytes, time| session.set_batch(packets, bytes, time));
     let worker = choices::worker_name(session.worker());
     let fallback = session.worker_fallback().map(str::to_owned);
     let session = Arc::new(Mutex::new(Some(session)));
@@ -248,6 +247,34 @@ impl Session {
                 session.set_categories(globs);
             }
         });
+    }
+
+    #[doc = stub!("Session.set_batch")]
+    #[pyo3(signature = (*, bytes=None, flush_interval=None))]
+    fn set_batch(
+        &self,
+        py: Python<'_>,
+        bytes: Option<usize>,
+        flush_interval: Option<f64>,
+    ) -> PyResult<()> {
+        let batch = choices::Batch::new(py, bytes, flush_interval)?;
+        py.detach(|| {
+            if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
+                batch.apply(session.batch(), |p, b, time| session.set_batch(p, b, time));
+            }
+        });
+        Ok(())
+    }
+
+    #[doc = stub!("Session.set_compression")]
+    fn set_compression(&self, py: Python<'_>, compression: &str) -> PyResult<()> {
+        let compression = choices::compression(py, compression)?;
+        py.detach(|| {
+            if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
+                session.set_compression(compression);
+            }
+        });
+        Ok(())
     }
 
     #[doc = stub!("Session.flush")]

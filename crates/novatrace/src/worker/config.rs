@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use novatrace_core::Limits;
 use novatrace_sink::Compression;
 
+use super::sizing::Bounds;
 use crate::flight::Flight;
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::name::Name;
@@ -22,9 +22,8 @@ pub(crate) struct Config {
     pub(crate) open_slices: OpenSlices,
     pub(crate) default_category: Option<Name>,
     pub(crate) ring_bytes: usize,
-    pub(crate) batch_packets: usize,
-    pub(crate) batch_bytes: usize,
-    pub(crate) batch_time: Duration,
+    /// At the start; see [`Tuning`](super::link::Tuning).
+    pub(crate) batch: Bounds,
     /// Whether it is a live session's: then there is a clock, and threads have tracks.
     pub(crate) is_live: bool,
     /// What a live session's process is called; its program's file name if `None`.
@@ -32,7 +31,7 @@ pub(crate) struct Config {
     /// The process whose trace it is.
     pub(crate) process: u32,
     pub(crate) worker: Worker,
-    /// Of a file: whoever has another sink does it.
+    /// At the start, as above.
     pub(crate) compression: Compression,
     pub(crate) rotate: Option<Rotate>,
     /// Of a trace in parts that are files, what those are called after.
@@ -42,13 +41,6 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// When a batch goes to the sink: never without a packet, nor more often than each millisecond.
-    pub(crate) fn set_batch(&mut self, packets: usize, bytes: usize, time: Duration) {
-        self.batch_packets = packets.max(1);
-        self.batch_bytes = bytes.max(1);
-        self.batch_time = time.max(Duration::from_millis(1));
-    }
-
     /// What the process is called.
     pub(crate) fn process_name(&self) -> String {
         if let Some(name) = &self.process_name {

@@ -40,7 +40,8 @@ pub(super) struct Live {
     free_sequences: Vec<u32>,
     next_sequence: u32,
     next_snapshot_ns: u64,
-    next_drain_ns: u64,
+    /// When rows were last drained.
+    drained_ns: u64,
     /// The latest `BOOTTIME` of a snapshot.
     snapshot_ns: u64,
     /// Where the trace was cut last: what is said of threads and their counters is not earlier.
@@ -124,7 +125,7 @@ impl Live {
         let timeline = Timeline::start();
         Self {
             next_snapshot_ns: 0,
-            next_drain_ns: timeline.now_ns(),
+            drained_ns: 0,
             snapshot_ns: 0,
             cut_ns: 0,
             samples: Vec::new(),
@@ -282,9 +283,9 @@ impl Worker<'_> {
             // Threads that began meanwhile.
             threads.append(&mut live.threads);
             live.threads = threads;
-            if now >= live.next_drain_ns {
-                let every = self.link.config.batch_time.as_nanos();
-                live.next_drain_ns = now + u64::try_from(every).unwrap_or(u64::MAX);
+            let since = Duration::from_nanos(now.saturating_sub(live.drained_ns));
+            if since >= self.out.batch_time() {
+                live.drained_ns = now;
                 self.drain_window();
             }
         }
