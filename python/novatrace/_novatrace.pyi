@@ -22,6 +22,7 @@ def open(
     grow_limit: int | None = None,
     attributes: Mapping[str, str | int] | None = None,
     flush_interval: float | None = None,
+    batch_bytes: int | None = None,
     process_name: str | None = None,
     compression: str | None = None,
     worker: Literal["thread", "process"] = "thread",
@@ -40,7 +41,8 @@ def open(
     `NOVATRACE_CATEGORIES` takes their place. `capacity` is the size of each thread's buffer in bytes
     (4 MiB); what finds no room there is left out and counted (`"drop"`), waits (`"block"`), or gets a
     larger buffer up to `grow_limit` bytes (`"grow"`). `flush_interval` is in seconds (0.1): what is older
-    is in the file if the program is killed. `process_name` is `sys.argv[0]` by default. `compression` is
+    is in the file if the program is killed; a busy program writes before that, up to `batch_bytes` (256 KiB) at a
+    time. `process_name` is `sys.argv[0]` by default. `compression` is
     `"none"`, `"zlib"`, `"zlib:1"` to `"zlib:9"`, or `"zstd"`, `"zstd:1"` to `"zstd:19"`, which only viewers
     since version 58 of the trace processor can read; the environment variable `NOVATRACE_COMPRESSION` takes
     its place.
@@ -126,6 +128,19 @@ class Session:
 
     def set_categories(self, globs: str) -> None:
         """Changes which categories are recorded, from the next event on."""
+
+    def set_batch(self, *, bytes: int | None = None, flush_interval: float | None = None) -> None:
+        """Changes how many bytes are written to the file at once, and how long they wait: `batch_bytes` and
+        `flush_interval` of `open`. What is `None` stays as it is."""
+
+    def set_compression(self, compression: str) -> None:
+        """Changes how what is written from now on is compressed, as with `open`: `"zlib:9"` for a part that is
+        to be small, `"none"` for one that is to cost nothing. Of a flight recorder, dumps are.
+
+        >>> with novatrace.open("app.pftrace") as session:
+        ...     session.set_compression("zlib:9")
+        ...     session.set_batch(bytes=1 << 20, flush_interval=1.0)
+        """
 
     def flush(self) -> None:
         """Waits until everything that was recorded before is in the file.
@@ -432,7 +447,7 @@ class TraceGenerator:
     Slices that overlap without nesting are drawn on lanes, or, with `overlap="refuse"`, are an error of
     `finish`. Of each container in an argument, `list_max_size` items are shown, and how many more there are.
     `flush_interval` is in seconds (0.1): what is older is in the file if the program is killed, but for what
-    is within the window. `path`, `compression`, `worker`, `rotate_bytes`, `rotate_seconds` and `keep` are those of
+    is within the window. `path`, `batch_bytes`, `compression`, `worker`, `rotate_bytes`, `rotate_seconds` and `keep` are those of
     `open`.
 
     Raises `TraceFileError`, an `OSError`, if the file cannot be made.
@@ -455,6 +470,7 @@ class TraceGenerator:
         default_category: str | None = "default",
         list_max_size: int = 256,
         flush_interval: float | None = None,
+        batch_bytes: int | None = None,
         compression: str | None = None,
         worker: Literal["thread", "process"] = "thread",
         rotate_bytes: int | None = None,
@@ -489,6 +505,12 @@ class TraceGenerator:
 
     def flow(self) -> Flow:
         """A new flow."""
+
+    def set_batch(self, *, bytes: int | None = None, flush_interval: float | None = None) -> None:
+        """As `Session.set_batch`."""
+
+    def set_compression(self, compression: str) -> None:
+        """As `Session.set_compression`."""
 
     def flush(self) -> None:
         """Waits until everything that was recorded before is in the file. Slices that come later, but start

@@ -373,3 +373,29 @@ def test_whoever_runs_a_program_chooses_its_compression(path, monkeypatch):
     monkeypatch.setenv("NOVATRACE_COMPRESSION", "zip")
     with pytest.raises(novatrace.TraceValueError, match="NOVATRACE_COMPRESSION.*`zip` is unknown"):
         novatrace.TraceGenerator(path)
+
+
+@pytest.mark.parametrize("worker", ["thread", "process"])
+def test_batches_and_compression_change_while_a_trace_is_written(oracle, path, worker):
+    sizes = []
+    with novatrace.TraceGenerator(path, worker=worker, batch_bytes=1 << 20, flush_interval=60) as trace:
+        track = trace.track("a")
+        for compression, batch in [("none", 4096), ("zlib:9", 1 << 20), ("none", 1 << 16)]:
+            trace.set_compression(compression)
+            trace.set_batch(bytes=batch)
+            trace.flush()
+            before = path.stat().st_size
+            for at in range(10_000):
+                track.duration((len(sizes) * 10_000 + at) * 10, 5, "slice")
+            trace.flush()
+            sizes.append(path.stat().st_size - before)
+        with pytest.raises(novatrace.TraceValueError, match="gzip"):
+            trace.set_compression("gzip")
+        with pytest.raises(novatrace.TraceValueError, match="flush_interval"):
+            trace.set_batch(flush_interval=-1)
+        with pytest.raises(TypeError):
+            trace.set_batch(4096)
+    assert trace.stats().bytes == path.stat().st_size
+    assert sizes[1] * 3 < min(sizes[0], sizes[2])
+    oracle.read(path)
+    assert len(oracle.slices()) == 30_000

@@ -8,6 +8,7 @@ import inspect
 import logging
 import pickle
 import threading
+import time
 import types
 
 import pytest
@@ -674,3 +675,20 @@ def test_decorated_methods_of_a_class_that_are_class_methods_by_name(path, decor
         assert Derived[7] == (Derived, 7) and Derived(8).item == 8
         assert session.close().events == 3
     assert made == [("Derived", {"kind": 5})]
+
+
+def test_a_session_writes_as_often_as_it_is_told(path):
+    with novatrace.open(path, flush_interval=3600, batch_bytes=1 << 30) as session:
+        for at in range(1_000):
+            novatrace.instant("waits", at=at)
+        assert path.stat().st_size < 1_000
+        session.set_batch(flush_interval=0.001)
+        for _ in range(1_000):
+            if path.stat().st_size > 10_000:
+                break
+            time.sleep(0.01)
+        assert path.stat().st_size > 10_000
+        session.set_compression("zlib")
+        session.set_batch()
+    session.set_batch(bytes=1)
+    session.set_compression("none")

@@ -12,8 +12,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use novatrace::{
-    Compressed, Compression, ErrorKind, FileSink, Session, Sink, TraceGenerator, counter, instant,
-    trace,
+    Compressed, Compression, ErrorKind, FileSink, Rotate, Session, Sink, TraceGenerator, Worker,
+    counter, instant, trace,
 };
 use novatrace_reader::{Check, Info, Rule, Source, Trace};
 use novatrace_testkit::oracle_or_skip;
@@ -110,6 +110,57 @@ fn a_bundle_has_less_than_512_kib_whatever_the_batch_has() {
     assert!(bundles.count < stats.packets / 1_000);
     let report = Check::new().run(&source, |_| ()).expect("readable");
     assert!(report.findings.is_empty(), "{report:?}");
+}
+
+/// By a thread and by a process, in one file and in parts.
+#[test]
+fn a_trace_whose_compression_changes_is_whole() {
+    let oracle = oracle_or_skip!();
+    let places = [Worker::Thread, Worker::Process];
+    for (worker, is_in_parts) in places.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut builder = TraceGenerator::builder().worker(worker).window(1_000);
+        if is_in_parts {
+            builder = builder.rotate(Rotate::bytes(100_000));
+        }
+        let trace = builder.create(folder.path().join("trace")).expect("a trace");
+        assert_eq!(trace.worker(), worker, "{:?}", trace.worker_fallback());
+        let track = trace.track("t");
+        let kinds = [Compression::None, Compression::ZLIB, Compression::Zlib(9), Compression::None];
+        for (round, kind) in (0..).zip(kinds) {
+            trace.set_compression(kind);
+            trace.set_batch(1_000, 1 << 20, Duration::from_millis(5 + round));
+            trace.flush().expect("a file takes all");
+            for at in 0..10_000 {
+                let event = track.instant(round * 10_000 + at, "event");
+                event.arg("round", round).emit().expect("accepted");
+            }
+            trace.flush().expect("a file takes all");
+        }
+        let stats = trace.finish().expect("a file takes all");
+        assert_eq!((stats.events, stats.dropped), (40_000, 0));
+        let entries = std::fs::read_dir(folder.path()).expect("there").flatten();
+        let paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+        assert_eq!(paths.len() as u64, stats.parts);
+        assert_eq!(paths.len() > 1, is_in_parts, "{paths:?}");
+        let (mut rounds, mut unpacked, mut bytes) = ([0; 4], 0, 0);
+        for path in &paths {
+            let loaded = oracle.load(path).expect("the trace processor takes it");
+            loaded.assert_healthy();
+            for slice in loaded.slices() {
+                let round = slice.args["round"].as_u64().and_then(|round| round.try_into().ok());
+                rounds[round.unwrap_or(usize::MAX)] += 1;
+            }
+            let info = Info::of(&Source::open(path).expect("there"), |_| ()).expect("readable");
+            unpacked += info.bundles.map_or(0, |bundles| bundles.unpacked);
+            bytes += path.metadata().expect("there").len();
+        }
+        println!("{worker:?}: {} parts, {bytes} bytes, {unpacked} in bundles", paths.len());
+        assert_eq!(rounds, [10_000; 4]);
+        assert_eq!(bytes, stats.bytes);
+        // The two rounds in the middle, at some 20 bytes an event, and nothing else.
+        assert!((300_000..600_000).contains(&unpacked), "{unpacked}");
+    }
 }
 
 /// A disk with so much room.

@@ -1,11 +1,12 @@
-//! The program that is tortured: threads that record as fast as they can, with short rests.
+//! The program that is tortured: threads that record as fast as they can, with short rests, while batches and
+//! compression change.
 
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use novatrace::{Overflow, Session, TraceGenerator, trace};
+use novatrace::{Compression, Overflow, Session, TraceGenerator, trace};
 
 use super::fate::Fate;
 use super::notes::Notes;
@@ -40,6 +41,11 @@ pub(crate) struct Plan {
 
 const WORKERS: [Worker; 2] = [Worker::Process, Worker::Thread];
 const KINDS: [Kind; 3] = [Kind::Live, Kind::Generator, Kind::Compressed];
+
+/// What programs go through while they record.
+const COMPRESSIONS: [Compression; 3] = [Compression::ZLIB, Compression::None, Compression::Zlib(9)];
+const BATCH_TIMES: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(100), Duration::from_millis(7)];
 
 impl Plan {
     pub(crate) const VARIABLE: &str = "NOVATRACE_TORTURE_PLAN";
@@ -107,7 +113,7 @@ fn worker(plan: &Plan) -> novatrace::Worker {
 fn live(plan: &Plan, notes: &Notes, path: &Path) {
     let mut session = Session::builder().overflow(Overflow::Block).worker(worker(plan));
     if plan.kind == Kind::Compressed {
-        session = session.compression("zlib".parse().expect("it is known"));
+        session = session.compression(COMPRESSIONS[0]);
     }
     let session = session.create(path).expect("a trace");
     assert_eq!(session.worker(), worker(plan), "{:?}", session.worker_fallback());
@@ -115,7 +121,14 @@ fn live(plan: &Plan, notes: &Notes, path: &Path) {
         let _span = trace!("work", t = thread as u64, i = event);
         true
     };
-    if record_until_stopped(plan, notes, record, &|| session.flush().is_ok()) {
+    let tune = |turn: usize| {
+        session.set_batch([100, 1 << 14][turn % 2], 256 << 10, BATCH_TIMES[turn % 3]);
+        if plan.kind == Kind::Compressed {
+            session.set_compression(COMPRESSIONS[turn / 4 % COMPRESSIONS.len()]);
+        }
+        session.flush().is_ok()
+    };
+    if record_until_stopped(plan, notes, record, &tune) {
         let (report, _) = session.close_anyway();
         notes.set_report(report.events, report.dropped);
     }
@@ -130,7 +143,11 @@ fn generator(plan: &Plan, notes: &Notes, path: &Path) {
         let slice = tracks[thread].duration(event * 10, 10, "work");
         slice.arg("t", thread as u64).arg("i", event).emit().is_ok()
     };
-    if record_until_stopped(plan, notes, record, &|| trace.flush().is_ok()) {
+    let tune = |turn: usize| {
+        trace.set_batch([100, 1 << 14][turn % 2], 256 << 10, BATCH_TIMES[turn % 3]);
+        trace.flush().is_ok()
+    };
+    if record_until_stopped(plan, notes, record, &tune) {
         let _ = trace.finish();
         let stats = trace.stats();
         notes.set_report(stats.events, stats.dropped);
@@ -142,7 +159,7 @@ fn record_until_stopped(
     plan: &Plan,
     notes: &Notes,
     record: impl Fn(usize, u64) -> bool + Sync,
-    flush: &dyn Fn() -> bool,
+    tune_and_flush: &dyn Fn(usize) -> bool,
 ) -> bool {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -163,10 +180,11 @@ fn record_until_stopped(
         }
         notes.set_ready();
         let start = Instant::now();
-        let mut is_done = false;
+        let (mut is_done, mut turn) = (false, 0);
         while !notes.is_stopped() {
             std::thread::sleep(Duration::from_millis(3));
-            notes.flush(flush);
+            notes.flush(|| tune_and_flush(turn));
+            turn += 1;
             if !is_done && start.elapsed() >= Duration::from_millis(plan.ms) {
                 is_done = true;
                 // The threads are to end if this one unwinds.

@@ -90,11 +90,36 @@ pub(crate) fn flight_recorder(given: &Bound<'_, PyAny>) -> PyResult<FlightRecord
     }
 }
 
-/// When a batch goes to the file: of the usual size, or after so many seconds.
-pub(crate) fn batch(py: Python<'_>, seconds: f64) -> PyResult<(usize, usize, Duration)> {
-    let time = Duration::try_from_secs_f64(seconds)
-        .map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
-    Ok((1 << 14, 256 << 10, time))
+/// When a batch goes to the file, as far as it is said.
+#[derive(Default)]
+pub(crate) struct Batch {
+    bytes: Option<usize>,
+    time: Option<Duration>,
+}
+
+impl Batch {
+    pub(crate) fn new(
+        py: Python<'_>,
+        bytes: Option<usize>,
+        flush_interval: Option<f64>,
+    ) -> PyResult<Self> {
+        let time = flush_interval.map(Duration::try_from_secs_f64).transpose();
+        let time = time.map_err(|error| value_error(py, format!("flush_interval: {error}")))?;
+        Ok(Self { bytes, time })
+    }
+
+    /// Has a trace go by it, with what is not said as it is.
+    pub(crate) fn apply(
+        &self,
+        (packets, bytes, time): (usize, usize, Duration),
+        set: impl FnOnce(usize, usize, Duration),
+    ) {
+        if self.bytes.is_some() || self.time.is_some() {
+            // So many that it is the bytes that count: no packet is smaller than 8.
+            let packets = self.bytes.map_or(packets, |bytes| bytes / 8);
+            set(packets, self.bytes.unwrap_or(bytes), self.time.unwrap_or(time));
+        }
+    }
 }
 
 /// Where the worker is.

@@ -35,6 +35,11 @@ pub(crate) struct Shared {
 static OPEN: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 impl Shared {
+    fn set_batch(&self, py: Python<'_>, batch: &choices::Batch) {
+        let trace = &self.trace;
+        py.detach(|| batch.apply(trace.batch(), |p, b, time| trace.set_batch(p, b, time)));
+    }
+
     pub(crate) fn create(
         py: Python<'_>,
         path: PathBuf,
@@ -262,7 +267,7 @@ pub(crate) struct TraceGenerator {
 #[pymethods]
 impl TraceGenerator {
     #[new]
-    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None))]
+    #[pyo3(signature = (path, *, attributes=None, window=None, overlap="lane", default_category="default", list_max_size=256, flush_interval=None, batch_bytes=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None))]
     #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
     pub(crate) fn new(
         py: Python<'_>,
@@ -273,6 +278,7 @@ impl TraceGenerator {
         default_category: Option<&str>,
         list_max_size: usize,
         flush_interval: Option<f64>,
+        batch_bytes: Option<usize>,
         compression: Option<&str>,
         worker: &str,
         rotate_bytes: Option<u64>,
@@ -295,10 +301,7 @@ impl TraceGenerator {
             }
         });
         builder = builder.default_category(default_category);
-        if let Some(seconds) = flush_interval {
-            let (packets, bytes, time) = choices::batch(py, seconds)?;
-            builder = builder.batch(packets, bytes, time);
-        }
+        let batch = choices::Batch::new(py, batch_bytes, flush_interval)?;
         if let Some(compression) = compression {
             builder = builder.compression(choices::compression(py, compression)?);
         }
@@ -306,7 +309,9 @@ impl TraceGenerator {
             builder = builder.rotate(rotate);
         }
         builder = builder.worker(choices::worker(py, worker)?);
-        Ok(Self { shared: Shared::create(py, path, builder, list_max_size)? })
+        let shared = Shared::create(py, path, builder, list_max_size)?;
+        shared.set_batch(py, &batch);
+        Ok(Self { shared })
     }
 
     #[doc = stub!("TraceGenerator.path")]
@@ -357,6 +362,25 @@ impl TraceGenerator {
     #[doc = stub!("TraceGenerator.flow")]
     fn flow(&self) -> Flow {
         Flow(self.shared.trace.flow().get())
+    }
+
+    #[doc = stub!("TraceGenerator.set_batch")]
+    #[pyo3(signature = (*, bytes=None, flush_interval=None))]
+    fn set_batch(
+        &self,
+        py: Python<'_>,
+        bytes: Option<usize>,
+        flush_interval: Option<f64>,
+    ) -> PyResult<()> {
+        self.shared.set_batch(py, &choices::Batch::new(py, bytes, flush_interval)?);
+        Ok(())
+    }
+
+    #[doc = stub!("TraceGenerator.set_compression")]
+    fn set_compression(&self, py: Python<'_>, compression: &str) -> PyResult<()> {
+        let compression = choices::compression(py, compression)?;
+        py.detach(|| self.shared.trace.set_compression(compression));
+        Ok(())
     }
 
     #[doc = stub!("TraceGenerator.flush")]

@@ -55,7 +55,7 @@ pub(crate) struct Session {
 
 #[doc = stub!("open")]
 #[pyfunction]
-#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None, children=None))]
+#[pyo3(signature = (path=None, *, categories=None, capacity=None, overflow="drop", grow_limit=None, attributes=None, flush_interval=None, batch_bytes=None, process_name=None, compression=None, worker="thread", rotate_bytes=None, rotate_seconds=None, keep=None, flight_recorder=None, dump_on_signal=None, dump_if_slower=None, children=None))]
 #[expect(clippy::too_many_arguments, reason = "keywords of Python's")]
 pub(crate) fn open(
     py: Python<'_>,
@@ -66,6 +66,7 @@ pub(crate) fn open(
     grow_limit: Option<usize>,
     attributes: Option<&Bound<'_, PyDict>>,
     flush_interval: Option<f64>,
+    batch_bytes: Option<usize>,
     process_name: Option<&str>,
     compression: Option<&str>,
     worker: &str,
@@ -97,10 +98,7 @@ pub(crate) fn open(
     for (key, value) in choices::attributes(attributes)? {
         builder = builder.attribute(&key, value);
     }
-    if let Some(seconds) = flush_interval {
-        let (packets, bytes, time) = choices::batch(py, seconds)?;
-        builder = builder.batch(packets, bytes, time);
-    }
+    let batch = choices::Batch::new(py, batch_bytes, flush_interval)?;
     if let Some(compression) = compression {
         builder = builder.compression(choices::compression(py, compression)?);
     }
@@ -141,7 +139,9 @@ pub(crate) fn open(
         let message = format!("cannot open a session: one is open{first}; close that first");
         return Err(state_error(py, message));
     }
-    made_current(py, opened.or_raise(py)?, path, place)
+    let session = opened.or_raise(py)?;
+    batch.apply(session.batch(), |packets, bytes, time| session.set_batch(packets, bytes, time));
+    made_current(py, session, path, place)
 }
 
 /// Makes a session the one that is open.
@@ -276,6 +276,34 @@ impl Session {
                 session.set_categories(globs);
             }
         });
+    }
+
+    #[doc = stub!("Session.set_batch")]
+    #[pyo3(signature = (*, bytes=None, flush_interval=None))]
+    fn set_batch(
+        &self,
+        py: Python<'_>,
+        bytes: Option<usize>,
+        flush_interval: Option<f64>,
+    ) -> PyResult<()> {
+        let batch = choices::Batch::new(py, bytes, flush_interval)?;
+        py.detach(|| {
+            if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
+                batch.apply(session.batch(), |p, b, time| session.set_batch(p, b, time));
+            }
+        });
+        Ok(())
+    }
+
+    #[doc = stub!("Session.set_compression")]
+    fn set_compression(&self, py: Python<'_>, compression: &str) -> PyResult<()> {
+        let compression = choices::compression(py, compression)?;
+        py.detach(|| {
+            if let Some(session) = &*self.session.lock().unwrap_or_else(PoisonError::into_inner) {
+                session.set_compression(compression);
+            }
+        });
+        Ok(())
     }
 
     #[doc = stub!("Session.flush")]

@@ -11,12 +11,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use novatrace_sink::{FileSink, spawn_own};
+use novatrace_sink::{Compressed, FileSink, Sink, spawn_own};
 
 use crate::error::{Error, ErrorKind};
 use crate::rotate::Rotate;
-use crate::sink;
-use crate::worker::{Config, Link, write_header};
+use crate::worker::{Link, write_header};
 
 /// Parts that the recording is held in: the oldest is given up whole.
 const PARTS: usize = 8;
@@ -347,18 +346,18 @@ impl Flight {
     // ---- of those who dump ----
 
     /// Writes what is there to a file.
-    pub(crate) fn dump(&self, path: &Path, config: &Config) -> Result<Dump, Error> {
+    pub(crate) fn dump(&self, path: &Path, link: &Link) -> Result<Dump, Error> {
         let number = self.dumps.fetch_add(1, Ordering::Relaxed) + 1;
         let path = numbered(path, number);
         let file = FileSink::create(&path).map_err(ErrorKind::Create)?;
-        let mut sink = sink::compressed(file, config.compression);
+        let mut sink = Compressed::new(file, link.tuning().compression);
         let (chunks, events, overwritten) = self.kept();
         let mut header = vec![];
         let uuid = self.uuid.get().copied().unwrap_or_default().wrapping_add(number.into());
         write_header(
             &mut header,
             uuid,
-            &config.attributes,
+            &link.config.attributes,
             Some(("overwritten_events", overwritten)),
         );
         let mut bytes = 0;
@@ -399,8 +398,8 @@ impl Flight {
     }
 
     /// A thread panics, and has flushed.
-    pub(crate) fn panicked(&self, config: &Config) -> Result<(), Error> {
-        self.on_panic.as_ref().map_or(Ok(()), |path| self.dump(path, config).map(drop))
+    pub(crate) fn panicked(&self, link: &Link) -> Result<(), Error> {
+        self.on_panic.as_ref().map_or(Ok(()), |path| self.dump(path, link).map(drop))
     }
 
     /// Has signals set their flags.
@@ -435,7 +434,7 @@ impl Flight {
             for path in requests {
                 // What the worker has to say is told to those who flush and close.
                 let _ = link.flush();
-                if let Err(error) = flight.dump(&path, &link.config) {
+                if let Err(error) = flight.dump(&path, &link) {
                     link.fail(error);
                 }
             }

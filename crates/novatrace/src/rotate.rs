@@ -166,6 +166,11 @@ impl Rotation {
         Some(Self { rotate, path, compression, number: 1, since: Instant::now() })
     }
 
+    /// Of the parts to come.
+    pub(crate) fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
+    }
+
     pub(crate) fn number(&self) -> u32 {
         self.number
     }

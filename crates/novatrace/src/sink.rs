@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use novatrace_sink::{Address, Compressed, Compression, FileSink, Sink, StreamSink};
+use novatrace_sink::{Address, Compression, FileSink, StreamSink};
 
 use crate::error::{Error, ErrorKind};
 use crate::rotate;
@@ -86,11 +86,4 @@ pub(crate) fn compression(chosen: Compression) -> Result<Compression, Error> {
     };
     let parsed = text.to_string_lossy().parse();
     parsed.map_err(|source| ErrorKind::Environment { variable: COMPRESSION, source }.into())
-}
-
-pub(crate) fn compressed(sink: impl Sink + 'static, compression: Compression) -> Box<dyn Sink> {
-    match compression {
-        Compression::None => Box::new(sink),
-        _ => Box::new(Compressed::new(sink, compression)),
-    }
 }

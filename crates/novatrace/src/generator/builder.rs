@@ -13,7 +13,7 @@ use crate::error::ErrorKind;
 use crate::name::Name;
 use crate::rotate::{self, Rotate};
 use crate::sink::Target;
-use crate::worker::{Config, Destination, Link, Worker};
+use crate::worker::{Bounds, Config, Destination, Link, Worker};
 
 /// What becomes of slices of one track that overlap without one holding the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,9 +105,7 @@ impl Default for TraceBuilder {
                 open_slices: OpenSlices::default(),
                 default_category: Some(Name::new("default")),
                 ring_bytes: 1 << 20,
-                batch_packets: 1 << 14,
-                batch_bytes: 256 << 10,
-                batch_time: Duration::from_millis(100),
+                batch: Bounds::default(),
                 is_live: false,
                 process_name: None,
                 process: 0,
@@ -177,11 +175,15 @@ impl TraceBuilder {
         self
     }
 
-    /// When a batch goes to the sink: at so many packets, so many bytes, or so much time after its
-    /// first packet, whichever comes first; 16,384, 256 KiB and 100 ms by default. A packet is never
-    /// split, so that a batch can be larger by the last one.
+    /// When a batch goes to the sink: at so many packets or bytes at most, and so much time after its first
+    /// packet at the latest; 16,384, 256 KiB and 100 ms by default. A packet is never split, so that a batch
+    /// can be larger by the last one.
+    ///
+    /// Within these bounds the size follows the load: at first a batch goes at 4,096 packets or 64 KiB, which doubles
+    /// whenever one fills in an eighth of the time, and is halved whenever one has waited the whole of it.
+    /// [`TraceGenerator::set_batch`] changes the bounds while the trace is written.
     pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
-        self.config.set_batch(packets, bytes, time);
+        self.config.batch = Bounds::new(packets, bytes, time);
         self
     }
 

@@ -11,6 +11,9 @@ mod track;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use novatrace_sink::Compression;
 
 pub use builder::{Attribute, OpenSlices, Overlap, TraceBuilder};
 pub use counter::{CounterTrack, CounterValue, Unit};
@@ -22,7 +25,7 @@ pub(crate) use open::{OpenId, OpenSliceTable};
 pub use track::{NormalTrack, OpenSlice};
 
 use crate::error::Error;
-use crate::worker::{Link, Stats, Worker};
+use crate::worker::{Bounds, Link, Stats, Worker};
 
 /// One trace that is being written, with times that the caller gives.
 ///
@@ -152,6 +155,25 @@ impl TraceGenerator {
     #[must_use]
     pub fn worker_fallback(&self) -> Option<&str> {
         self.owner.link.fallback()
+    }
+
+    /// Changes what batches have at most, and how long they wait: see [`TraceBuilder::batch`]. What was recorded
+    /// before may be in batches of either kind; a [`flush`](Self::flush) in between settles it.
+    pub fn set_batch(&self, packets: usize, bytes: usize, time: Duration) {
+        self.link().tune(|tuning| tuning.batch = Bounds::new(packets, bytes, time));
+    }
+
+    /// What batches have at most at present, in packets and bytes, and how long they wait.
+    #[must_use]
+    pub fn batch(&self) -> (usize, usize, Duration) {
+        let Bounds { packets, bytes, time } = self.link().tuning().batch;
+        (packets, bytes, time)
+    }
+
+    /// Compresses otherwise from the next batch on, or no more: another level, another codec, whether or not the
+    /// trace began with one. A file may have bundles of several kinds.
+    pub fn set_compression(&self, compression: Compression) {
+        self.link().tune(|tuning| tuning.compression = compression);
     }
 
     /// Waits until everything that was recorded before this call is with the sink.

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::generator::{Attribute, OpenSlices, Overlap, Unit};
 use crate::name::Name;
 use crate::rotate::Rotate;
-use crate::worker::{Config, Row, RowKind, Shared};
+use crate::worker::{Bounds, Config, Row, RowKind, Shared};
 
 /// What the program tells, in order.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub(crate) enum Message {
     Named { thread: u64, name: String },
     /// A live thread ends, under this name.
     Over { thread: u64, name: Option<String> },
+    /// The choices that can change have become these.
+    Tune { batch: Bounds, compression: String },
     /// The end of a live row's span.
     End([u64; 4]),
 }
@@ -79,7 +81,7 @@ struct ConfigFacts {
     leaves_open: bool,
     default_category: Option<u32>,
     ring_bytes: usize,
-    batch: (usize, usize, Duration),
+    batch: Bounds,
     is_live: bool,
     compression: String,
     /// With what parts are called after.
@@ -115,7 +117,7 @@ impl Hello {
                 leaves_open: config.open_slices == OpenSlices::Leave,
                 default_category: config.default_category.map(Name::id),
                 ring_bytes: config.ring_bytes,
-                batch: (config.batch_packets, config.batch_bytes, config.batch_time),
+                batch: config.batch,
                 is_live: config.is_live,
                 compression: config.compression.to_string(),
                 rotate: config.rotate.map(Rotate::facts).zip(config.rotate_path.clone()),
@@ -134,7 +136,6 @@ impl Hello {
             };
             (key.clone(), value)
         });
-        let (batch_packets, batch_bytes, batch_time) = facts.batch;
         Config {
             attributes: attributes.collect(),
             limits: novatrace_core::Limits { items: facts.limits.0, depth: facts.limits.1 },
@@ -143,9 +144,7 @@ impl Hello {
             open_slices: if facts.leaves_open { OpenSlices::Leave } else { OpenSlices::Close },
             default_category: facts.default_category.and_then(Name::from_id),
             ring_bytes: facts.ring_bytes,
-            batch_packets,
-            batch_bytes,
-            batch_time,
+            batch: facts.batch,
             is_live: facts.is_live,
             process_name: Some(self.process_name.as_str().into()),
             process: self.program,

@@ -44,7 +44,7 @@ pub(super) fn hook_panics() {
             let link = live.link();
             let _ = link.flush();
             if let Some(flight) = &link.config.flight
-                && let Err(error) = flight.panicked(&link.config)
+                && let Err(error) = flight.panicked(link)
             {
                 link.fail(error);
             }

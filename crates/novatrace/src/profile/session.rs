@@ -20,7 +20,7 @@ use crate::generator::{Attribute, OpenSlices, TraceBuilder};
 use crate::record::Ring;
 use crate::rotate::{self, Rotate};
 use crate::sink::{self, Target};
-use crate::worker::{Attachment, Config, Destination, Link, Loss, ThreadLink, Worker};
+use crate::worker::{Attachment, Bounds, Config, Destination, Link, Loss, ThreadLink, Worker};
 
 /// What becomes of a record for which there is no room in its thread's buffer, since the worker does
 /// not keep up.
@@ -178,7 +178,7 @@ impl SessionBuilder {
     /// When a batch goes to the sink; see [`TraceBuilder::batch`]. After so much time at the latest,
     /// what was recorded is in the file.
     pub fn batch(mut self, packets: usize, bytes: usize, time: Duration) -> Self {
-        self.config.set_batch(packets, bytes, time);
+        self.config.batch = Bounds::new(packets, bytes, time);
         self
     }
 
@@ -382,6 +382,26 @@ impl Session {
         registry().set_filter(&self.live, Filter::new(globs));
     }
 
+    /// Changes what batches have at most, and how long they wait: see [`SessionBuilder::batch`]. What was recorded
+    /// before may be in batches of either kind; a [`flush`](Self::flush) in between settles it.
+    pub fn set_batch(&self, packets: usize, bytes: usize, time: Duration) {
+        self.live.link.tune(|tuning| tuning.batch = Bounds::new(packets, bytes, time));
+    }
+
+    /// What batches have at most at present, in packets and bytes, and how long they wait.
+    #[must_use]
+    pub fn batch(&self) -> (usize, usize, Duration) {
+        let Bounds { packets, bytes, time } = self.live.link.tuning().batch;
+        (packets, bytes, time)
+    }
+
+    /// Compresses otherwise from the next batch on, or no more: another level, another codec, whether or not the
+    /// trace began with one. A file may have bundles of several kinds. Of a flight
+    /// recorder, dumps are.
+    pub fn set_compression(&self, compression: Compression) {
+        self.live.link.tune(|tuning| tuning.compression = compression);
+    }
+
     /// Waits until everything that was recorded before this call is with the sink.
     ///
     /// # Errors
@@ -405,7 +425,7 @@ impl Session {
             return Err(ErrorKind::NoFlightRecorder.into());
         };
         let flushed = link.flush();
-        let dump = flight.dump(path.as_ref(), &link.config)?;
+        let dump = flight.dump(path.as_ref(), link)?;
         flushed.map(|()| dump)
     }
 

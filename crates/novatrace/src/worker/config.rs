@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use novatrace_core::{Limits, SequenceId};
 use novatrace_sink::Compression;
 use serde::{Deserialize, Serialize};
 
+use super::sizing::Bounds;
 use crate::flight::Flight;
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::name::Name;
@@ -23,9 +23,8 @@ pub(crate) struct Config {
     pub(crate) open_slices: OpenSlices,
     pub(crate) default_category: Option<Name>,
     pub(crate) ring_bytes: usize,
-    pub(crate) batch_packets: usize,
-    pub(crate) batch_bytes: usize,
-    pub(crate) batch_time: Duration,
+    /// At the start; see [`Tuning`](super::link::Tuning).
+    pub(crate) batch: Bounds,
     /// Whether it is a live session's: then there is a clock, and threads have tracks.
     pub(crate) is_live: bool,
     /// What a live session's process is called; its program's file name if `None`.
@@ -33,7 +32,7 @@ pub(crate) struct Config {
     /// The process whose trace it is.
     pub(crate) process: u32,
     pub(crate) worker: Worker,
-    /// Of a file: whoever has another sink does it.
+    /// At the start, as above.
     pub(crate) compression: Compression,
     pub(crate) rotate: Option<Rotate>,
     /// Of a trace in parts that are files, what those are called after.
@@ -77,13 +76,6 @@ impl Config {
             }
         };
         SequenceId::new(id).expect("numbers begin with 1")
-    }
-
-    /// When a batch goes to the sink: never without a packet, nor more often than each millisecond.
-    pub(crate) fn set_batch(&mut self, packets: usize, bytes: usize, time: Duration) {
-        self.batch_packets = packets.max(1);
-        self.batch_bytes = bytes.max(1);
-        self.batch_time = time.max(Duration::from_millis(1));
     }
 
     /// What the process is called.

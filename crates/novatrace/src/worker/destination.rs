@@ -6,17 +6,16 @@ use std::sync::Arc;
 
 #[cfg(unix)]
 use novatrace_sink::SharedFile;
-use novatrace_sink::{Compression, FileSink, Sink, caught};
+use novatrace_sink::{Compressed, Compression, FileSink, Sink, caught};
 
 use super::config::Config;
 use crate::flight::Flight;
-use crate::sink;
 
 /// Where batches go.
 #[derive(Debug)]
 pub(crate) enum Destination {
     /// To a sink. With the path, if it has one: of the part, if the trace is in parts.
-    Sink(Box<dyn Sink>, Option<PathBuf>),
+    Sink(Compressed<Box<dyn Sink>>, Option<PathBuf>),
     /// They stay in memory, as they are.
     Flight(Arc<Flight>),
 }
@@ -28,7 +27,16 @@ impl Destination {
         compression: Compression,
         path: Option<PathBuf>,
     ) -> Self {
-        Self::Sink(sink::compressed(sink, compression), path)
+        Self::Sink(Compressed::new(Box::new(sink), compression), path)
+    }
+
+    /// From the next batch on.
+    pub(crate) fn set_compression(&mut self, compression: Compression) -> io::Result<()> {
+        match self {
+            Self::Sink(sink, _) => caught(|| sink.set_compression(compression)),
+            // Whoever dumps asks for it.
+            Self::Flight(_) => Ok(()),
+        }
     }
 
     /// To a file, of this process alone or of several, as the choices have it.

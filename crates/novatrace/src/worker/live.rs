@@ -41,7 +41,8 @@ pub(super) struct Live {
     free_sequences: Vec<SequenceId>,
     next_sequence: u32,
     next_snapshot_ns: u64,
-    next_drain_ns: u64,
+    /// When rows were last drained.
+    drained_ns: u64,
     /// The latest `BOOTTIME` of a snapshot.
     snapshot_ns: u64,
     /// When all sequences start, if other processes have some too.
@@ -128,7 +129,7 @@ impl Live {
         let shared_start_ns = config.shared.as_ref().map(|shared| shared.start[0]);
         Self {
             next_snapshot_ns: 0,
-            next_drain_ns: timeline.now_ns(),
+            drained_ns: 0,
             snapshot_ns: 0,
             shared_start_ns,
             cut_ns: 0,
@@ -290,9 +291,9 @@ impl Worker<'_> {
             // Threads that began meanwhile.
             threads.append(&mut live.threads);
             live.threads = threads;
-            if now >= live.next_drain_ns {
-                let every = self.link.config.batch_time.as_nanos();
-                live.next_drain_ns = now + u64::try_from(every).unwrap_or(u64::MAX);
+            let since = Duration::from_nanos(now.saturating_sub(live.drained_ns));
+            if since >= self.out.batch_time() {
+                live.drained_ns = now;
                 self.drain_window();
             }
         }

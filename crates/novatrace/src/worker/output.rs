@@ -10,6 +10,8 @@ use novatrace_core::Sequence;
 
 use super::config::Config;
 use super::destination::Destination;
+use super::link::Tuning;
+use super::sizing::Sizing;
 use crate::error::{Error, ErrorKind};
 use crate::process::Served;
 use crate::rotate::Rotation;
@@ -30,8 +32,7 @@ pub(crate) struct Output {
     pub(crate) batch: Vec<u8>,
     batch_packets: usize,
     batch_events: u64,
-    max_packets: usize,
-    max_bytes: usize,
+    sizing: Sizing,
     destination: Destination,
     rotation: Option<Rotation>,
     /// What the part begins with that only those need who have not the part before.
@@ -68,14 +69,12 @@ impl Output {
         config: &Config,
         served: Option<&Arc<Served>>,
     ) -> Self {
-        let (max_packets, max_bytes) = (config.batch_packets, config.batch_bytes);
         let slow_ns = destination.flight().map_or(u64::MAX, |flight| flight.slow_ns);
         Self {
-            batch: Vec::with_capacity(max_bytes.min(1 << 20)),
+            batch: Vec::with_capacity(config.batch.bytes.min(1 << 20)),
             batch_packets: 0,
             batch_events: 0,
-            max_packets,
-            max_bytes,
+            sizing: Sizing::new(config.batch, now()),
             destination,
             rotation: Rotation::of(config),
             carried: Vec::new(),
@@ -115,8 +114,8 @@ impl Output {
     /// Writes the batch if it is full.
     #[inline]
     pub(crate) fn limit(&mut self) {
-        if self.batch_packets >= self.max_packets || self.batch.len() >= self.max_bytes {
-            self.write();
+        if self.sizing.is_full(self.batch_packets, self.batch.len()) {
+            self.write_full();
         }
     }
 
@@ -127,10 +126,15 @@ impl Output {
         self.packet();
     }
 
-    /// Hands the batch to the sink.
     #[cold]
     #[inline(never)]
-    pub(crate) fn write(&mut self) {
+    fn write_full(&mut self) {
+        self.sizing.filled(now());
+        self.write();
+    }
+
+    /// Hands the batch to the sink.
+    fn write(&mut self) {
         if self.batch.is_empty() {
             return;
         }
@@ -155,6 +159,25 @@ impl Output {
         self.batch_packets = 0;
         self.batch_events = 0;
         self.since = None;
+        self.sizing.written(now());
+    }
+
+    /// Goes by these choices from now on.
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        self.sizing.set_bounds(tuning.batch);
+        if let Some(rotation) = &mut self.rotation {
+            rotation.set_compression(tuning.compression);
+        }
+        if !self.has_failed
+            && let Err(source) = self.destination.set_compression(tuning.compression)
+        {
+            self.fail(source);
+        }
+    }
+
+    /// How long a batch waits.
+    pub(crate) fn batch_time(&self) -> Duration {
+        self.sizing.time()
     }
 
     /// Counts the batches that have arrived.
@@ -197,8 +220,8 @@ impl Output {
         }
     }
 
-    /// Writes what has waited for `time`, since this was first called with it.
-    pub(crate) fn write_if_older(&mut self, time: Duration) {
+    /// Writes what has waited its time, since this was first called with it.
+    pub(crate) fn write_if_old(&mut self) {
         if !self.has_failed {
             self.settle();
         }
@@ -207,7 +230,10 @@ impl Output {
         }
         match self.since {
             None => self.since = Some(now()),
-            Some(since) if since.elapsed() >= time => self.write(),
+            Some(since) if since.elapsed() >= self.sizing.time() => {
+                self.sizing.waited();
+                self.write();
+            }
             Some(_) => {}
         }
     }
@@ -376,6 +402,7 @@ mod tests {
     use novatrace_sink::{Compression, Sink};
 
     use super::*;
+    use crate::worker::Bounds;
 
     #[derive(Debug)]
     struct Nowhere;
@@ -389,16 +416,16 @@ mod tests {
     #[test]
     fn a_batch_waits_its_time_from_its_first_packet_on_however_long_there_was_none() {
         let mut config = crate::TraceGenerator::builder().into_config();
-        config.set_batch(100, 100, Duration::ZERO);
+        config.batch = Bounds { packets: 100, bytes: 100, time: Duration::ZERO };
         let mut out =
             Output::new(Destination::sink(Nowhere, Compression::None, None), &config, None);
         for _ in 0..2 {
-            out.write_if_older(Duration::ZERO);
+            out.write_if_old();
             out.batch.push(0);
             out.packet();
-            out.write_if_older(Duration::ZERO);
+            out.write_if_old();
             assert_eq!(out.batch.len(), 1);
-            out.write_if_older(Duration::ZERO);
+            out.write_if_old();
             assert!(out.batch.is_empty());
         }
         assert_eq!(out.counts(), (2, 2, 0));

@@ -130,10 +130,13 @@ impl<'l> Worker<'l> {
         self.out.packet();
         self.start_live();
         self.out.part_begins();
-        let mut idle = 0;
+        let (mut idle, mut tunings) = (0, 0);
         loop {
             // Asked first: what was recorded before the request is then in the rings.
             let asked = self.link.asked();
+            if let Some(tuning) = self.link.tuned(&mut tunings) {
+                self.out.tune(tuning);
+            }
             if asked.finish {
                 self.close(rings);
                 self.take(rings, Pass::Whole);
@@ -153,7 +156,7 @@ impl<'l> Worker<'l> {
             }
             self.follow_flight();
             self.cut_if_full();
-            self.out.write_if_older(self.link.config.batch_time);
+            self.out.write_if_old();
             if let Some(error) = self.out.take_error() {
                 self.link.fail(error);
             }

@@ -107,6 +107,7 @@ impl Link {
             Message::Over { thread, name } => {
                 self.told_thread(thread).inspect(|thread| thread.end_as(name));
             }
+            Message::Tune { batch, compression } => self.hear_tuning(batch, &compression),
             Message::End(end) => {
                 self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(end);
             }

@@ -1,5 +1,5 @@
 //! What the callers' handles and the worker share. What either does with it is in a file each: `start`; the
-//! program's `push`, `ask` and `rings`; the worker's `answer`; and `messages`, where the two are processes.
+//! program's `push`, `ask`, `tune` and `rings`; the worker's `answer`; and `messages`, where the two are processes.
 
 mod answer;
 mod ask;
@@ -7,6 +7,7 @@ mod messages;
 mod push;
 mod rings;
 mod start;
+mod tune;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -26,6 +27,7 @@ use crate::record::{Drain, HEAD_WORDS, Ring};
 
 pub(crate) use self::ask::Asked;
 pub(crate) use self::rings::NewRing;
+pub(crate) use self::tune::Tuning;
 
 /// Which side of the memory this is.
 #[derive(Debug)]
@@ -56,6 +58,9 @@ pub(crate) struct Link {
     /// Unique in the process, never 0.
     id: u64,
     pub(crate) config: Config,
+    /// What of the choices can change, and how often it has.
+    tuning: Mutex<Tuning>,
+    tunings: AtomicU64,
     pub(crate) flows: Flows,
     rows: Rows,
     open_slices: Mutex<OpenSliceTable>,
@@ -106,6 +111,7 @@ struct ThreadReport {
 impl Link {
     fn new(config: Config, side: Side, first_flow: u64, fallback: Option<String>) -> Arc<Self> {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let tuning = Tuning { batch: config.batch, compression: config.compression };
         Arc::new_cyclic(|this| Self {
             this: Weak::clone(this),
             side,
@@ -114,6 +120,8 @@ impl Link {
             told: Mutex::default(),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             config,
+            tuning: Mutex::new(tuning),
+            tunings: AtomicU64::new(0),
             flows: Flows::new(first_flow),
             rows: Rows::default(),
             open_slices: Mutex::default(),
