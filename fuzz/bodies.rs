@@ -11,7 +11,7 @@ fn trace_of(data: &[u8]) -> Source {
 }
 
 /// Any bytes are read: into memory, and as text.
-pub fn decoder(data: &[u8]) {
+pub(crate) fn decoder(data: &[u8]) {
     let source = trace_of(data);
     let trace = Trace::read(&source).expect("it begins with a packet");
     for slice in &trace.slices {
@@ -25,7 +25,7 @@ pub fn decoder(data: &[u8]) {
 }
 
 /// `check` has an answer for any bytes, the same one whatever the number of threads, and `info` has one too.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let source = trace_of(data);
     let check = |threads| {
         Check::new().threads(threads).run(&source, |_| {}).expect("it begins with a packet")
@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
 }
 
 /// Any bytes are unpacked: as bundles of each kind, as whole files of each kind, and as what is in a sound bundle.
-pub fn bundle(data: &[u8]) {
+pub(crate) fn bundle(data: &[u8]) {
     if data.len() > 1 << 16 {
         return;
     }

@@ -339,17 +339,13 @@ impl<T: Take> Walk<'_, T> {
             };
             has_values |= has_value;
             self.key.truncate(levels.last().map_or(base, |level| level.key_len));
-            match levels.last_mut() {
-                Some(level) => {
-                    level.has_values |= has_value;
-                    if level.is_list && (is_element || has_value) && T::WANTS_VALUES {
-                        *self.lists.entry(self.key.clone()).or_default() += 1;
-                    }
-                }
-                None => {
-                    is_whole = true;
-                    break;
-                }
+            let Some(level) = levels.last_mut() else {
+                is_whole = true;
+                break;
+            };
+            level.has_values |= has_value;
+            if level.is_list && (is_element || has_value) && T::WANTS_VALUES {
+                *self.lists.entry(self.key.clone()).or_default() += 1;
             }
         }
         self.key.truncate(base);

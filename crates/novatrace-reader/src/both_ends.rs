@@ -1,6 +1,8 @@
 //! Arguments of a slice, of its begin and its end together. Belongs here: what becomes of those that both have. Does not: what
 //! arguments are (`args.rs`).
 
+use std::fmt::Write;
+
 use foldhash::HashMap;
 
 use crate::Error;
@@ -36,7 +38,7 @@ pub(crate) fn join(args: &mut Args, of_end: Args) {
         while let Some((list, element)) = elements(rest).next() {
             called.push_str(list);
             let before = lens.get(&called).copied().unwrap_or(0);
-            called.push_str(&format!("[{}]", before.saturating_add(element)));
+            let _ = write!(called, "[{}]", before.saturating_add(element));
             rest = rest[list.len()..].split_once(']').map_or("", |(_, rest)| rest);
         }
         called.push_str(rest);

@@ -56,7 +56,7 @@ impl<'a> Parts<'a> {
         number.parse().map(Value::Int).or_else(|_| number.parse().map(Value::Double)).ok()
     }
 
-    fn literal(&mut self) -> Option<Option<Value>> {
+    fn literal(&mut self) -> Option<Part> {
         let literals = [
             ("true", Some(Value::Bool(true))),
             ("false", Some(Value::Bool(false))),
@@ -64,7 +64,7 @@ impl<'a> Parts<'a> {
         ];
         literals.into_iter().find_map(|(literal, value)| {
             self.rest = self.rest.strip_prefix(literal.as_bytes())?;
-            Some(value)
+            Some(Part::Value(value))
         })
     }
 }
@@ -99,7 +99,7 @@ impl Iterator for Parts<'_> {
                 }
             }
             b'-' | b'0'..=b'9' => self.number().map(|number| Part::Value(Some(number))),
-            _ => self.literal().map(Part::Value),
+            _ => self.literal(),
         }
     }
 }

@@ -36,7 +36,6 @@ pub enum TrackKind {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Descriptor {
     pub(crate) uuid: u64,
-    pub(crate) has_uuid: bool,
     pub(crate) name: Option<TextId>,
     pub(crate) kind: TrackKind,
     pub(crate) parent: Option<u64>,
@@ -72,13 +71,14 @@ impl Descriptor {
         }
     }
 
-    pub(crate) fn of(bytes: &[u8], texts: &mut Texts) -> Self {
+    /// `None` if it is of no track, not even of 0.
+    pub(crate) fn of(bytes: &[u8], texts: &mut Texts) -> Option<Self> {
         let mut this = Self::default();
-        let (mut has_process, mut has_thread) = (false, false);
+        let (mut has_process, mut has_thread, mut has_uuid) = (false, false, false);
         for (number, value) in Fields::of(bytes) {
             match (number, value) {
                 (descriptor::UUID, Wire::Varint(uuid)) => {
-                    (this.uuid, this.has_uuid) = (uuid, true);
+                    (this.uuid, has_uuid) = (uuid, true);
                 }
                 // `name`, `static_name` and `atrace_name`.
                 (descriptor::NAME | 10 | 13, Wire::Bytes(name)) => {
@@ -142,7 +142,7 @@ impl Descriptor {
         } else if this.kind == TrackKind::Plain && has_process {
             this.kind = TrackKind::Process;
         }
-        this
+        has_uuid.then_some(this)
     }
 }
 
@@ -240,11 +240,11 @@ impl Tracks {
             return self.id_of(said.uuid);
         };
         // Events may have named the thread before.
-        if let Some(id) = self.of_legacy.remove(&LegacyTrack::Thread(pid, tid)) {
-            if let Entry::Vacant(vacant) = self.ids.entry(said.uuid) {
-                vacant.insert(id);
-                self.all[id as usize].is_described = false;
-            }
+        if let Some(id) = self.of_legacy.remove(&LegacyTrack::Thread(pid, tid))
+            && let Entry::Vacant(vacant) = self.ids.entry(said.uuid)
+        {
+            vacant.insert(id);
+            self.all[id as usize].is_described = false;
         }
         let id = self.id_of(said.uuid);
         self.of_threads.insert((pid, tid), id);

@@ -558,13 +558,10 @@ impl<'v, V: Visit> Walk<'v, V> {
     }
 
     fn descriptor(&mut self, place: Place, index: u32, parsed: &Parsed, bytes: &[u8]) {
-        let said = Descriptor::of(bytes, &mut self.state.texts);
-        if !said.has_uuid {
+        let Some(said) = Descriptor::of(bytes, &mut self.state.texts) else {
             let at = Whereabouts { sequence: Some(parsed.sequence), ..place.into() };
-            return self.fault(Rule::DescriptorWithoutUuid, at, |state| {
-                said.name.map_or_else(String::new, |name| format!("{:?}", state.texts.get(name)))
-            });
-        }
+            return self.fault(Rule::DescriptorWithoutUuid, at, |_| "it is dropped".to_owned());
+        };
         let id = self.state.tracks.of_descriptor(&said);
         let at = Whereabouts { sequence: Some(parsed.sequence), track: Some(id), ..place.into() };
         if let (Some(pid), Some(name)) = (said.pid, said.process_name) {

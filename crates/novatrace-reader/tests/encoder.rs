@@ -321,7 +321,9 @@ fn annotate(symbols: &Symbols, into: &mut Annotations<'_>, key: &Said, value: &A
         Argument::List(items) => {
             let mut list = into.container(name, Shape::Array);
             let none = Said { text: String::new(), is_interned: false };
-            items.iter().for_each(|item| annotate(symbols, &mut list, &none, item));
+            for item in items {
+                annotate(symbols, &mut list, &none, item);
+            }
             list.finish();
         }
     }
@@ -339,7 +341,7 @@ fn flat(key: &str, value: &Argument, args: &mut Args, lens: &mut BTreeMap<String
         Argument::Scalar(Scalar::Uint(value)) => put(Value::Uint(*value)),
         Argument::Scalar(Scalar::Pointer(value)) => put(Value::Pointer(*value)),
         Argument::Scalar(Scalar::Double(value)) if value.is_nan() => {
-            put(Value::Text("NaN".to_owned()))
+            put(Value::Text("NaN".to_owned()));
         }
         Argument::Scalar(Scalar::Double(value)) => put(Value::Double(*value)),
         Argument::Text(said) => put(Value::Text(said.text.clone())),
