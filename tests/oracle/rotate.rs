@@ -9,9 +9,9 @@ use std::sync::Mutex;
 
 use novatrace::{
     Counter, CreateError, ErrorKind, LiveTrack, OpenSlice, OpenSlices, Overflow, Rotate, Session,
-    SpanGuard, TraceBuilder, TraceGenerator, TrackSpan, counter, trace,
+    SpanGuard, TraceBuilder, TraceGenerator, TrackSpan, Worker, counter, trace,
 };
-use novatrace_testkit::{Args, Loaded, Oracle, Slice, Value, oracle_or_skip};
+use novatrace_testkit::{Args, Counter as Sample, Oracle, Slice, Value, oracle_or_skip};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -59,16 +59,16 @@ fn take_mark(row: &mut Row, mark: &str) -> bool {
 }
 
 /// The rows of all parts, by id; each piece of one that was cut begins where the one before it was cut.
-fn joined(parts: &[Loaded]) -> BTreeMap<u64, Row> {
+fn joined(parts: &[Part]) -> BTreeMap<u64, Row> {
     let mut rows: BTreeMap<u64, Row> = BTreeMap::new();
     // Those that go on in the next part.
     let mut cut: BTreeSet<u64> = BTreeSet::new();
     for (number, part) in (1..).zip(parts) {
         let mut goes_on = BTreeSet::new();
         let mut continued = BTreeSet::new();
-        for slice in part.slices() {
-            let mut row = row(&slice);
-            let id = id(&slice);
+        for slice in &part.slices {
+            let mut row = row(slice);
+            let id = id(slice);
             let is_continued = take_mark(&mut row, "continued");
             if take_mark(&mut row, "continues") || row.end.is_none() {
                 goes_on.insert(id);
@@ -94,9 +94,9 @@ fn joined(parts: &[Loaded]) -> BTreeMap<u64, Row> {
     rows
 }
 
-fn samples(parts: &[Loaded]) -> BTreeSet<(String, i64, u64)> {
-    let samples = parts.iter().flat_map(Loaded::counters);
-    samples.map(|sample| (sample.track, sample.ts, sample.value.to_bits())).collect()
+fn samples(parts: &[Part]) -> BTreeSet<(String, i64, u64)> {
+    let samples = parts.iter().flat_map(|part| &part.samples);
+    samples.map(|sample| (sample.track.clone(), sample.ts, sample.value.to_bits())).collect()
 }
 
 /// Every part of the trace on `path`, in order.
@@ -106,26 +106,42 @@ fn part_paths(path: &Path) -> Vec<PathBuf> {
     (1..10_000).map(part).take_while(|part| part.exists()).collect()
 }
 
-fn load(oracle: &Oracle, paths: &[PathBuf]) -> Vec<Loaded> {
+/// What the trace processor has of a part.
+struct Part {
+    slices: Vec<Slice>,
+    samples: Vec<Sample>,
+}
+
+/// One after the other, by the same trace processor: to start one for each takes longer than all else.
+fn load(oracle: &Oracle, paths: &[PathBuf]) -> Vec<Part> {
     let load = |path| {
         let loaded = oracle.load(path).expect("the trace processor takes it");
         loaded.assert_healthy();
-        loaded
+        Part { slices: loaded.slices(), samples: loaded.counters() }
     };
     paths.iter().map(load).collect()
 }
 
-/// Each part says which it is, and has a uuid of its own.
-fn check_heads(oracle: &Oracle, paths: &[PathBuf]) {
-    let mut uuids = BTreeSet::new();
-    for (number, path) in (1..).zip(paths) {
-        let bytes = std::fs::read(path).expect("readable");
-        let text = oracle.decode_text(&bytes).expect("packets");
-        let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(text.contains(&format!(r#"key: "part" long_value: {number} "#)), "{text:.1000}");
-        let uuid = text.split("trace_uuid").nth(1).expect("it has one");
-        assert!(uuids.insert(uuid.split('}').next().map(str::to_owned)));
+/// All parts one after the other, in a file beside them.
+fn one_file(paths: &[PathBuf]) -> PathBuf {
+    let bytes: Vec<u8> =
+        paths.iter().flat_map(|path| std::fs::read(path).expect("there")).collect();
+    let path = paths[0].with_file_name("all.pftrace");
+    std::fs::write(&path, bytes).expect("writable");
+    path
+}
+
+/// Each part says first which it is, and has a uuid of its own.
+fn check_heads(oracle: &Oracle, all: &Path, parts: usize) {
+    let text = oracle.decode_text(&std::fs::read(all).expect("readable")).expect("packets");
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let heads: Vec<_> = text.split("trace_uuid").skip(1).collect();
+    assert_eq!(heads.len(), parts);
+    for (number, head) in (1..).zip(&heads) {
+        assert!(head.contains(&format!(r#"key: "part" long_value: {number} "#)), "{head:.1000}");
     }
+    let uuids: BTreeSet<_> = heads.iter().map(|head| head.split('}').next()).collect();
+    assert_eq!(uuids.len(), parts);
 }
 
 #[derive(Debug, Clone)]
@@ -261,9 +277,10 @@ fn check_plan(oracle: &Oracle, plan: &Plan, cuts: &mut u64) {
     let whole_stats = record(plan, builder.clone(), &path);
     let whole = load(oracle, &[path]);
     let path = folder.path().join("cut.pftrace");
+    let worker = if plan.threads == 3 { Worker::Process } else { Worker::Thread };
     // What is compressed has arrived late, when the part may be over.
     let compression = if plan.threads == 2 { "zlib:1" } else { "none" };
-    let builder = builder.compression(compression.parse().expect("it is one"));
+    let builder = builder.compression(compression.parse().expect("it is one")).worker(worker);
     let stats = record(plan, builder.rotate(Rotate::bytes(6_000)), &path);
     let paths = part_paths(&path);
     let parts = load(oracle, &paths);
@@ -285,22 +302,20 @@ fn check_plan(oracle: &Oracle, plan: &Plan, cuts: &mut u64) {
     }
     assert_eq!(found, BTreeMap::new());
     assert_eq!(samples(&parts), samples(&whole));
-    if compression == "none" {
-        check_heads(oracle, &paths);
-    }
-
     // As one file, the pieces are the rows of the parts.
-    let bytes: Vec<u8> =
-        paths.iter().flat_map(|path| std::fs::read(path).expect("there")).collect();
-    let all = oracle.load_bytes(&bytes).expect("the trace processor takes it");
-    all.assert_healthy();
-    let sorted = |rows: Vec<Slice>| {
-        let mut rows: Vec<String> = rows.iter().map(|slice| format!("{:?}", row(slice))).collect();
+    let all = one_file(&paths);
+    if compression == "none" {
+        check_heads(oracle, &all, paths.len());
+    }
+    let all = load(oracle, &[all]);
+    let sorted = |parts: &[Part]| {
+        let slices = parts.iter().flat_map(|part| &part.slices);
+        let mut rows: Vec<String> = slices.map(|slice| format!("{:?}", row(slice))).collect();
         rows.sort();
         rows
     };
     if !plan.events.iter().any(|event| matches!(event.what, What::Open { .. })) {
-        assert_eq!(sorted(all.slices()), sorted(parts.iter().flat_map(Loaded::slices).collect()));
+        assert_eq!(sorted(&all), sorted(&parts));
     }
 }
 
@@ -410,10 +425,10 @@ fn perform(thread: u8, track: &LiveTrack) -> (Vec<Done>, Vec<f64>) {
 }
 
 /// The parent of each piece of a slice is a piece of its parent.
-fn check_parents(part: &Loaded, done: &BTreeMap<u64, Done>) {
-    let slices = part.slices();
+fn check_parents(part: &Part, done: &BTreeMap<u64, Done>) {
+    let slices = &part.slices;
     let ids: BTreeMap<i64, u64> = slices.iter().map(|slice| (slice.id, id(slice))).collect();
-    for slice in &slices {
+    for slice in slices {
         let parent = slice.parent_id.map(|parent| ids[&parent]);
         let own = &done[&ids[&slice.id]];
         if own.name != "row" {
@@ -426,12 +441,19 @@ fn check_parents(part: &Loaded, done: &BTreeMap<u64, Done>) {
 fn what_threads_do_over_many_parts_is_told_whole() {
     let oracle = oracle_or_skip!();
     let _one = ONE.lock().expect("not poisoned");
+    for worker in [Worker::Thread, Worker::Process] {
+        check_threads(&oracle, worker);
+    }
+}
+
+fn check_threads(oracle: &Oracle, worker: Worker) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("live.pftrace");
-    let builder = Session::builder().rotate(Rotate::bytes(12_000));
+    let builder = Session::builder().rotate(Rotate::bytes(12_000)).worker(worker);
     // Small buffers, so that the worker takes little at a time.
     let builder = builder.overflow(Overflow::Block).capacity(4 << 10);
     let session = builder.create(&path).expect("writable");
+    assert_eq!(session.worker(), worker, "{:?}", session.worker_fallback());
     let track = novatrace::track("row");
     // Open from the first part to the last.
     let (outer, outer_begin) = timed(|| trace!("outer", id = 1_u64 << 40));
@@ -456,7 +478,7 @@ fn what_threads_do_over_many_parts_is_told_whole() {
 
     let paths = part_paths(&path);
     assert_eq!(paths.len(), usize::try_from(report.parts).expect("few"));
-    let parts = load(&oracle, &paths);
+    let parts = load(oracle, &paths);
     let rows = joined(&parts);
     assert_eq!(rows.len(), all.len());
     let is_within =
@@ -472,7 +494,7 @@ fn what_threads_do_over_many_parts_is_told_whole() {
     }
     // A value that is carried over is that of the last sample.
     for (thread, mut values) in values.into_iter().enumerate() {
-        let counters = parts.iter().flat_map(Loaded::counters);
+        let counters = parts.iter().flat_map(|part| &part.samples);
         let counters = counters.filter(|c| c.track.ends_with(&format!("/own {thread}")));
         let mut found: Vec<f64> = counters.map(|sample| sample.value).collect();
         found.dedup();
@@ -480,15 +502,13 @@ fn what_threads_do_over_many_parts_is_told_whole() {
         assert_eq!(found, values);
     }
     // The outer one is in each part from start to end, but for what follows it.
-    let pieces = parts.iter().flat_map(Loaded::slices);
+    let pieces = parts.iter().flat_map(|part| &part.slices);
     let pieces = pieces.filter(|slice| slice.name.as_deref() == Some("outer")).count();
     assert!(pieces + 1 >= parts.len(), "{pieces} of {}", parts.len());
-    check_heads(&oracle, &paths);
-    let bytes: Vec<u8> =
-        paths.iter().flat_map(|path| std::fs::read(path).expect("there")).collect();
-    let joined = oracle.load_bytes(&bytes).expect("the trace processor takes it");
-    joined.assert_healthy();
-    assert_eq!(joined.slices().len(), parts.iter().map(|part| part.slices().len()).sum::<usize>());
+    let all = one_file(&paths);
+    check_heads(oracle, &all, paths.len());
+    let all = load(oracle, &[all]);
+    assert_eq!(all[0].slices.len(), parts.iter().map(|part| part.slices.len()).sum::<usize>());
 }
 
 #[test]
