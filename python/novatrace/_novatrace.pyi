@@ -48,7 +48,8 @@ def open(
     its place.
 
     `worker` is what writes the file: a thread of the program, or a process (Linux only), which outlives it: then
-    all that was recorded is in the file, whatever way the program ends, `SIGKILL` included. Where a process cannot be
+    all that was recorded is in the file, whatever way the program ends, `SIGKILL` included, and spans that were open are
+    shown as not ended. Where a process cannot be
     had, it is a thread, and the logger "novatrace" says so. The environment variable `NOVATRACE_WORKER`, `thread` or
     `process`, takes its place.
 

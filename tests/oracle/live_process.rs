@@ -4,13 +4,14 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "fork")]
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use novatrace::{
-    Compression, Counter, ErrorKind, InSpanExt, Overflow, Session, Sink, Worker, counter, instant,
+    Compression, Counter, ErrorKind, InSpanExt, Overflow, Session, Sink, TraceGenerator, Worker, counter, instant,
     trace,
 };
 use novatrace_testkit::{Loaded, Oracle, Slice, oracle_or_skip};
@@ -364,6 +365,69 @@ fn a_program_and_its_worker_in_another_process_take_little_memory() {
     let output = run(test, &folder);
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{output:?}");
+/// Without a word from the program, what it was doing did not end, whoever wrote the file.
+#[test]
+fn what_a_killed_program_was_doing_is_unfinished() {
+    if let Some(folder) = child() {
+        let is_thread = folder.ends_with("thread");
+        let worker = if is_thread { Worker::Thread } else { Worker::Process };
+        let session = Session::builder().worker(worker).create(folder.join("live"));
+        let session = session.expect("none is open");
+        let trace = TraceGenerator::builder().worker(worker).create(folder.join("generator"));
+        let trace = trace.expect("a trace");
+        assert_eq!([session.worker(), trace.worker()], [worker; 2]);
+        let _outer = trace!("outer");
+        drop(trace!("done"));
+        let _inner = trace!("inner");
+        let row = novatrace::track("row");
+        let _outer_of_row = row.trace("outer of row");
+        drop(row.trace("done in row"));
+        let _inner_of_row = row.trace("inner of row");
+        let track = trace.track("t");
+        let _outer = track.begin(10, "outer").expect("possible");
+        track.duration(20, 5, "done").emit().expect("possible");
+        let _inner = track.begin(30, "inner").expect("possible");
+        if is_thread {
+            // What a process has without being asked.
+            session.flush().expect("a file takes all");
+            trace.flush().expect("a file takes all");
+        }
+        std::process::abort();
+    }
+    let oracle = oracle_or_skip!();
+    let test = "what_a_killed_program_was_doing_is_unfinished";
+    for worker in ["thread", "process"] {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = folder.path().join(worker);
+        std::fs::create_dir(&folder).expect("writable");
+        let output = run(test, &folder);
+        assert_eq!(output.status.code(), None, "{output:?}");
+        // Name, whether it ended, and how deep it lies.
+        let rows = |name: &str| {
+            let path = folder.join(name);
+            // Whoever writes it has locked it.
+            File::open(&path).and_then(|file| file.lock()).expect("it can be locked");
+            let row = |slice: Slice| (slice.name.unwrap_or_default(), slice.dur >= 0, slice.depth);
+            let mut rows: Vec<_> = read(&oracle, &path).slices().into_iter().map(row).collect();
+            rows.sort();
+            rows
+        };
+        let row = |name: &str, ended, depth| (name.to_owned(), ended, depth);
+        // What is flushed before its end is known has a lane of its own.
+        let nested = i64::from(worker == "process");
+        let expected =
+            [row("done", true, nested), row("inner", false, nested), row("outer", false, 0)];
+        assert_eq!(rows("generator"), expected, "{worker}");
+        let expected = [
+            row("done", true, 1),
+            row("done in row", true, nested),
+            row("inner", false, 1),
+            row("inner of row", false, nested),
+            row("outer", false, 0),
+            row("outer of row", false, 0),
+        ];
+        assert_eq!(rows("live"), expected, "{worker}");
+    }
 }
 
 /// Memory of threads that are over is used again. A process of its own, since it counts for the whole of it.

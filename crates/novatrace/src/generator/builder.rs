@@ -30,7 +30,8 @@ pub enum Overlap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OpenSlices {
-    /// They end at the last time of the trace, and are counted.
+    /// They end at the last time of the trace, and are counted. If the program is killed they never end, as with
+    /// `Leave`.
     #[default]
     Close,
     /// They stay open, on a lane of their own, and are counted; the viewer draws them to the end.

@@ -144,7 +144,7 @@ impl Served {
         match self.0 {}
     }
 
-    pub(crate) fn is_gone(&self) -> bool {
+    pub(crate) fn is_cut_off(&self) -> bool {
         match self.0 {}
     }
 

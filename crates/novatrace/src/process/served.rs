@@ -60,6 +60,11 @@ impl Served {
         self.is_gone.load(Ordering::Relaxed)
     }
 
+    /// Whether it is gone and has not asked for the trace to be finished.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_gone() && self.arena.control().finish_asked.load(Ordering::Acquire) == 0
+    }
+
     pub(crate) fn sleep(&self, time: Duration, is_idle: impl FnOnce() -> bool) {
         if spawn::is_over(&self.program) || spawn::is_over(&self.life) {
             return self.is_gone.store(true, Ordering::Relaxed);

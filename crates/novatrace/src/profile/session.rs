@@ -309,7 +309,7 @@ fn already_open(first: &Live) -> Error {
 /// A live recording. While it is there, `trace!` and its kind record; [`close`](Self::close) ends
 /// it, and so does dropping it, without a word about what went wrong.
 ///
-/// Spans that are open when it ends are shown up to that moment.
+/// Spans that are open when it ends are shown up to that moment; those of a program that is killed, as not ended.
 ///
 /// A forked child records nothing until it opens a session of its own, or [joins](crate::join) this one. If the process was starting threads
 /// as it forked, the child may wait for ever for a lock of Rust's standard library: fork from a process

@@ -97,8 +97,8 @@ pub enum Worker {
     #[default]
     Thread,
     /// A process of its own, which outlives the program: whatever way it ends, all that was recorded before is
-    /// in the file. It is the binary `novatrace`, found beside the program or on the path, or named by the
-    /// environment variable `NOVATRACE_WORKER`; or the program itself, if it calls
+    /// in the file, and what it was doing is shown as not ended. It is the binary `novatrace`, found beside the
+    /// program or on the path, or named by the environment variable `NOVATRACE_WORKER`; or the program itself, if it calls
     /// [`serve_worker`](crate::serve_worker) first of all. Linux only, and for traces in files. Where it
     /// cannot be had the worker is a thread, which is logged.
     ///

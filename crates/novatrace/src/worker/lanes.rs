@@ -22,6 +22,7 @@ use novatrace_core::{EventType, ExplicitTrack, Sequence, TrackUuid};
 use super::bodies::Bodies;
 use super::output::Output;
 use super::parts::Carry;
+use super::pending::is_never;
 
 /// The trace processor drops slices deeper than 512.
 pub(super) const MAX_DEPTH: usize = 500;
@@ -233,10 +234,10 @@ impl Lane {
         }
     }
 
-    /// Writes all ends that are known. The slices stay where they are: what comes later may still
+    /// Writes all ends that are known, and are ends. The slices stay where they are: what comes later may still
     /// lie inside them.
     pub(crate) fn write_ends(&mut self, sequence: &mut Sequence, out: &mut Output) {
-        for &end in self.ends[self.written..].iter().rev() {
+        for &end in self.ends[self.written..].iter().rev().filter(|end| !is_never(**end)) {
             sequence.end(&mut out.batch, end, self.track.as_ref());
             out.packet();
         }

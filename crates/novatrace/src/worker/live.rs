@@ -367,12 +367,15 @@ impl Worker<'_> {
     /// The live session is over, and all rings have been taken. Tells when it ended.
     pub(super) fn finish_live(&mut self) -> Option<u64> {
         let Some(live) = &mut self.live else { return None };
-        // Spans that are open end now.
+        // Spans that are open end now; of a program that was killed, never.
         live.timeline.advance();
         let now = live.timeline.now_ns();
         for mut thread in std::mem::take(&mut live.threads) {
             self.settle_losses(&mut thread);
             self.end_those_said(&mut thread);
+            if self.link.is_cut_off() {
+                self.counts.left_open += std::mem::take(&mut thread.book.shown) as u64;
+            }
             self.end_open(&mut thread.book, now);
             self.end_thread(&mut thread);
         }

@@ -30,8 +30,15 @@ pub(crate) const fn key(start: u64, end: u64) -> Key {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntryKind {
     Slice,
+    /// A slice that never ends: its end is still [`Entry::open_end`].
+    Unfinished,
     Instant,
     Counter,
+}
+
+/// Whether an end is none: it is later than any time.
+pub(crate) const fn is_never(end: u64) -> bool {
+    end >= OPEN
 }
 
 /// One event that waits.
@@ -61,7 +68,7 @@ impl Entry {
     }
 
     pub(crate) const fn is_open(&self) -> bool {
-        self.end >= OPEN
+        is_never(self.end)
     }
 
     /// The order that the trace processor needs: by start, the longest first.
@@ -253,6 +260,19 @@ impl Pending {
         }
         self.open.clear();
         closed
+    }
+
+    /// Gives up waiting for the ends of slices: those that are open never end. Returns how many that are.
+    pub(crate) fn leave_unfinished(&mut self) -> u64 {
+        self.apply_ends();
+        let left = self.open.len() as u64;
+        for run in [&mut self.new, &mut self.old] {
+            for entry in run.entries.iter_mut().filter(|entry| entry.is_open()) {
+                entry.kind = EntryKind::Unfinished;
+            }
+        }
+        self.open.clear();
+        left
     }
 
     /// Writes what has its turn, in order, through `write`.

@@ -18,7 +18,7 @@ use super::pending::{Entry, EntryKind, Extent};
 use super::rings::{Pass, Patience, Rings};
 use super::stats::Stats;
 use super::ties::Ties;
-use super::track::{Surroundings, Track};
+use super::track::{AtEnd, Surroundings, Track};
 use crate::error::ErrorKind;
 use crate::generator::OpenSlices;
 use crate::record::{Drain, HAS_FLOW, HEAD_WORDS, Kind, is_event};
@@ -399,13 +399,15 @@ impl<'l> Worker<'l> {
         let written = self.sequences.iter().map(Sequence::last_ns);
         let pending = self.tracks.iter_mut().flatten().map(|track| track.last_ns());
         let last_ns = written.chain(pending).chain(now).max().unwrap_or(0);
-        let last = match self.link.config.open_slices {
-            OpenSlices::Close => Some(last_ns),
-            OpenSlices::Leave => None,
+        let end = match self.link.config.open_slices {
+            OpenSlices::Leave => AtEnd::Leave,
+            // Nobody has ended them: what the program was doing is to be seen.
+            OpenSlices::Close if self.link.is_cut_off() => AtEnd::Unfinished,
+            OpenSlices::Close => AtEnd::Close(last_ns),
         };
         for at in self.tracks.iter_mut().flatten() {
             let sequence = &mut self.sequences[at.sequence];
-            self.counts.left_open += at.finish_open(last, sequence, &mut self.out);
+            self.counts.left_open += at.finish_open(end, sequence, &mut self.out);
         }
         self.drain_all();
         // Rows without events are rows all the same.

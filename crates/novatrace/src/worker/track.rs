@@ -127,11 +127,10 @@ impl Track {
         lanes.chain([self.pending.last_ns()]).max().unwrap_or(0)
     }
 
-    /// Gives the slices that are still open the end `last`, or their start if that is later; with
-    /// `None` they stay open. Returns how many there are.
+    /// Has the slices that are still open become what `end` says. Returns how many there are.
     pub(crate) fn finish_open(
         &mut self,
-        last: Option<u64>,
+        end: AtEnd,
         sequence: &mut Sequence,
         out: &mut Output,
     ) -> u64 {
@@ -139,16 +138,28 @@ impl Track {
         for lane in &mut self.lanes.all {
             if let Some(start) = lane.open_start() {
                 open += 1;
-                if let Some(last) = last {
+                if let AtEnd::Close(last) = end {
                     lane.end_open(last.max(start), sequence, out);
                 }
             }
         }
-        match last {
-            Some(last) => open + self.pending.close_all(|start| last.max(start)),
-            None => open + self.pending.open() as u64,
+        open + match end {
+            AtEnd::Close(last) => self.pending.close_all(|start| last.max(start)),
+            AtEnd::Leave => self.pending.open() as u64,
+            AtEnd::Unfinished => self.pending.leave_unfinished(),
         }
     }
+}
+
+/// What becomes of slices that are open at the end of the trace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum AtEnd {
+    /// They end at that time, or at their start if that is later.
+    Close(u64),
+    /// They stay open, each on a lane of its own.
+    Leave,
+    /// They stay open where they would lie if they ended last of all.
+    Unfinished,
 }
 
 #[inline(always)]
@@ -179,7 +190,9 @@ fn write(
             out.event();
         }
         EntryKind::Slice if entry.is_open() => write_open(lanes, entry, body, around),
-        EntryKind::Slice => write_slice(track, lanes, entry, body, around),
+        EntryKind::Slice | EntryKind::Unfinished => {
+            write_slice(track, lanes, entry, body, around);
+        }
     }
 }
 

@@ -18,6 +18,11 @@ impl Link {
         }
     }
 
+    /// Whether the program has ended without a word, which has a worker of its own process.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.served().is_some_and(|served| served.is_cut_off())
+    }
+
     /// Runs the fence for all that record.
     pub(crate) fn fence(&self) {
         match &self.side {
