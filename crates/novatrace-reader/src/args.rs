@@ -2,9 +2,8 @@
 //! source locations. Does not: what they mean.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write;
-
-use foldhash::HashMap;
 
 use novatrace_core::schema::{
     debug_annotation as annotation, log_message as log, source_location as location,
@@ -70,17 +69,17 @@ pub(crate) fn walk<T: Take>(
     take: &mut T,
 ) {
     key.clear();
-    let mut walk = Walk { sequence, texts, take, key, lists: HashMap::default() };
+    let mut walk = Walk { sequence, texts, take, key, lists: BTreeMap::new() };
     let mut seen = Seen::default();
     for (number, value) in Fields::of(payload) {
         match (number, value) {
-            (event::CORRELATION_ID, Wire::Varint(id)) => {
+            (event::CORRELATION_ID, Wire::Varint(id)) if T::WANTS_VALUES => {
                 walk.take.value("correlation_id", Value::Text(format!("tp:#{id}")));
             }
-            (event::CORRELATION_ID_STR, Wire::Bytes(text)) => {
+            (event::CORRELATION_ID_STR, Wire::Bytes(text)) if T::WANTS_VALUES => {
                 walk.take.value("correlation_id", Value::Text(text_of(text)));
             }
-            (event::CORRELATION_ID_STR_IID, Wire::Varint(iid)) => {
+            (event::CORRELATION_ID_STR_IID, Wire::Varint(iid)) if T::WANTS_VALUES => {
                 if let Some(text) = sequence.correlations.get(iid) {
                     walk.take.value("correlation_id", Value::Text(texts.get(text).to_owned()));
                 }
@@ -143,7 +142,7 @@ struct Walk<'a, T> {
     take: &'a mut T,
     key: &'a mut String,
     /// How many elements lists have so far, by their keys: one that an event has several times goes on.
-    lists: HashMap<String, usize>,
+    lists: BTreeMap<String, usize>,
 }
 
 impl<T: Take> Walk<'_, T> {

@@ -1,6 +1,7 @@
 //! Arguments of a slice, of its begin and its end together. Belongs here: what becomes of those that both have. Does not: what
 //! arguments are (`args.rs`).
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use foldhash::HashMap;
@@ -14,11 +15,41 @@ use crate::timeline::{Open, Stack};
 use crate::track::TrackId;
 use crate::walk::{State, Visit, Whereabouts, walk};
 
-/// Puts an argument to others: the last of those with one name counts.
-pub(crate) fn put(args: &mut Args, key: &str, value: Value) {
-    match args.iter_mut().find(|(other, _)| other == key) {
-        Some((_, old)) => *old = value,
-        None => args.push((key.to_owned(), value)),
+/// Arguments that others are put to: the last of those with one name counts.
+pub(crate) struct Put<'a> {
+    args: &'a mut Args,
+    /// Of many, where each is.
+    places: HashMap<String, usize>,
+}
+
+impl<'a> Put<'a> {
+    /// As long as there are fewer, to look at each is faster.
+    const MANY: usize = 64;
+
+    pub(crate) fn to(args: &'a mut Args) -> Self {
+        Self { args, places: HashMap::default() }
+    }
+
+    pub(crate) fn put(&mut self, key: &str, value: Value) {
+        if let Some(at) = self.place(key) {
+            self.args[at].1 = value;
+            return;
+        }
+        if !self.places.is_empty() {
+            self.places.insert(key.to_owned(), self.args.len());
+        }
+        self.args.push((key.to_owned(), value));
+    }
+
+    fn place(&mut self, key: &str) -> Option<usize> {
+        if self.args.len() < Self::MANY {
+            return self.args.iter().position(|(other, _)| other == key);
+        }
+        if self.places.is_empty() {
+            self.places =
+                self.args.iter().zip(0..).map(|((key, _), at)| (key.clone(), at)).collect();
+        }
+        self.places.get(key).copied()
     }
 }
 
@@ -31,6 +62,7 @@ pub(crate) fn join(args: &mut Args, of_end: Args) {
             *len = element.saturating_add(1).max(*len);
         }
     }
+    let mut put = Put::to(args);
     for (key, value) in of_end {
         // From the outside in: which list an inner one is depends on what the outer one's elements are called now.
         let mut called = String::new();
@@ -42,7 +74,7 @@ pub(crate) fn join(args: &mut Args, of_end: Args) {
             rest = rest[list.len()..].split_once(']').map_or("", |(_, rest)| rest);
         }
         called.push_str(rest);
-        put(args, &called, value);
+        put.put(&called, value);
     }
 }
 
@@ -78,7 +110,7 @@ pub(crate) fn find(
 
 #[derive(Debug, Default)]
 struct Track {
-    stack: Stack<Box<[Box<str>]>>,
+    stack: Stack<Keys>,
     last_ts: i64,
 }
 
@@ -90,26 +122,26 @@ struct Look<'a, F> {
 }
 
 /// The keys of arguments; of the elements of a list, the list's.
-#[derive(Default)]
-struct Keys(Vec<Box<str>>);
+#[derive(Debug, Default, Clone)]
+struct Keys(BTreeSet<Box<str>>);
 
 impl Take for Keys {
     fn value(&mut self, key: &str, _: Value) {
         let key = key.split('[').next().unwrap_or_default();
-        if !self.0.iter().any(|other| **other == *key) {
-            self.0.push(key.into());
+        if !self.0.contains(key) {
+            self.0.insert(key.into());
         }
     }
 }
 
 impl<F> Look<'_, F> {
-    fn keys(&mut self, event: &Event<'_>, state: &State) -> Box<[Box<str>]> {
+    fn keys(&mut self, event: &Event<'_>, state: &State) -> Keys {
         let mut keys = Keys::default();
         if let Some(payload) = event.more {
             let sequence = &state.sequences[event.sequence as usize];
             args::walk(payload, sequence, &state.texts, &mut self.key, &mut keys);
         }
-        keys.0.into()
+        keys
     }
 
     fn track(&mut self, id: TrackId, ts: i64) -> Option<&mut Track> {
@@ -139,18 +171,18 @@ impl<F: FnMut(&AtBothEnds, &State)> Visit for Look<'_, F> {
         if event.kind != EventKind::End {
             let (name, category) = (event.name, event.category);
             let open = Open { start: event.ts, end, name, category, tag: keys };
-            track.stack.begin(open, &mut |_: &Open<_>, _: i64, _: bool| {});
+            track.stack.begin(open, &mut |_: &Open<Keys>, _: i64, _: bool| {});
             return;
         }
-        let mut of_begin: Option<Box<[Box<str>]>> = None;
-        let mut close = |open: &Open<Box<[Box<str>]>>, _: i64, is_cut: bool| {
+        let mut of_begin: Option<Keys> = None;
+        let mut close = |open: &Open<Keys>, _: i64, is_cut: bool| {
             if !is_cut {
                 of_begin = Some(open.tag.clone());
             }
         };
         track.stack.end(event.ts, event.name, event.category, &mut close);
         let of_begin = of_begin.unwrap_or_default();
-        for key in keys.iter().filter(|key| of_begin.contains(key)) {
+        for key in keys.0.intersection(&of_begin.0) {
             let sequence = state.sequences[event.sequence as usize].id;
             let at = Whereabouts { sequence: Some(sequence), ..Whereabouts::from(event) };
             (self.tell)(&AtBothEnds { at, detail: format!("{key:?}") }, state);
@@ -164,6 +196,20 @@ mod tests {
 
     fn args(keys: &[(&str, i64)]) -> Args {
         keys.iter().map(|(key, value)| ((*key).to_owned(), Value::Int(*value))).collect()
+    }
+
+    #[test]
+    fn of_many_arguments_too_the_last_of_one_name_counts() {
+        let mut put_to = Args::new();
+        let mut put = Put::to(&mut put_to);
+        for round in 0..2 {
+            for number in 0..200 {
+                put.put(&format!("k{number}"), Value::Int(round * 1_000 + number));
+            }
+        }
+        assert_eq!(put_to.len(), 200);
+        let expected = |at: i64| (format!("k{at}"), Value::Int(1_000 + at));
+        assert!((0..).zip(&put_to).all(|(at, arg)| *arg == expected(at)));
     }
 
     #[test]

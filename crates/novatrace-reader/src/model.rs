@@ -5,7 +5,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use crate::Error;
 use crate::args::{self, Take, Value};
-use crate::both_ends::{self, put};
+use crate::both_ends::{self, Put};
 use crate::callstack::{Callstack, Frame, inline_frames};
 use crate::event::{Arrow, Event, EventKind, FlowDoes, FlowPart};
 use crate::input::{Packing, Source};
@@ -215,11 +215,11 @@ impl StacksSoFar {
     }
 }
 
-struct Arguments<'a>(&'a mut Args);
+struct Arguments<'a>(Put<'a>);
 
 impl Take for Arguments<'_> {
     fn value(&mut self, key: &str, value: Value) {
-        put(self.0, key, value);
+        self.0.put(key, value);
     }
 }
 
@@ -233,7 +233,7 @@ impl Visit for Collect {
                 sequence,
                 &state.texts,
                 &mut self.key,
-                &mut Arguments(&mut arguments),
+                &mut Arguments(Put::to(&mut arguments)),
             );
             if event.is_more_than_args {
                 flows.extend(Fields::of(payload).filter_map(FlowPart::of));
