@@ -11,8 +11,8 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use novatrace::{
-    Compression, Counter, ErrorKind, InSpanExt, Overflow, Session, Sink, TraceGenerator, Worker, counter, instant,
-    trace,
+    Compression, Counter, ErrorKind, InSpanExt, Overflow, Session, Sink, TraceGenerator, Worker,
+    counter, instant, trace,
 };
 use novatrace_testkit::{Loaded, Oracle, Slice, oracle_or_skip};
 
@@ -365,6 +365,8 @@ fn a_program_and_its_worker_in_another_process_take_little_memory() {
     let output = run(test, &folder);
     println!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{output:?}");
+}
+
 /// Without a word from the program, what it was doing did not end, whoever wrote the file.
 #[test]
 fn what_a_killed_program_was_doing_is_unfinished() {
