@@ -33,6 +33,8 @@ pub(crate) enum Fate {
     WorkerKilled,
     /// There is no room for the file.
     DiskFull,
+    /// A write to the file fails with `EIO`, at a moment that nobody knows beforehand.
+    DiskFails,
     /// The file is removed, and it is killed.
     FileRemoved,
     /// Whoever reads the pipe that it writes to does not for a while; it is killed meanwhile.
@@ -40,7 +42,7 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Closed,
         Self::Killed,
         Self::Terminated,
@@ -52,9 +54,17 @@ impl Fate {
         Self::ForkedAndKilled,
         Self::WorkerKilled,
         Self::DiskFull,
+        Self::DiskFails,
         Self::FileRemoved,
         Self::ReaderStalled,
     ];
+
+    /// What is to be before the program begins.
+    pub(crate) fn prepare(self, plan: &Plan) {
+        if self == Self::DiskFails {
+            fail_writes(plan.ms % 8);
+        }
+    }
 
     /// What a program does to itself, when its time has come.
     pub(crate) fn happen(self) {
@@ -95,11 +105,18 @@ impl Fate {
         wait_until(&mut child, || notes.is_ready());
         let moment = Duration::from_millis(plan.ms);
         let mut found = path.to_owned();
-        if matches!(self, Self::Closed | Self::Killed | Self::Terminated | Self::StoppedAndKilled) {
+        if matches!(
+            self,
+            Self::Closed
+                | Self::Killed
+                | Self::Terminated
+                | Self::StoppedAndKilled
+                | Self::DiskFails
+        ) {
             std::thread::sleep(moment);
         }
         match self {
-            Self::Closed => notes.stop(),
+            Self::Closed | Self::DiskFails => notes.stop(),
             Self::Killed => signal(&child, libc::SIGKILL),
             Self::Terminated => signal(&child, libc::SIGTERM),
             Self::StoppedAndKilled => {
@@ -152,6 +169,50 @@ impl Fate {
         wait_for_writer(path);
         found
     }
+}
+
+/// Has the kernel refuse, with `EIO`, one in eight of the writes that are as long as batches: those whose length leaves this
+/// remainder. So it is for this thread, the threads and processes that it starts, and for ever.
+fn fail_writes(remainder: u64) {
+    const SHORTEST: u32 = 256;
+    let statement = |code: u32, k: u32| libc::sock_filter {
+        code: u16::try_from(code).expect("small"),
+        jt: 0,
+        jf: 0,
+        k,
+    };
+    let jump = |code: u32, k: u32, jf: u8| libc::sock_filter {
+        jf,
+        ..statement(libc::BPF_JMP | libc::BPF_K | code, k)
+    };
+    let load = |at: usize| {
+        let at = u32::try_from(at).expect("small");
+        statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, at)
+    };
+    let allow = statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW);
+    let errno = u32::try_from(libc::EIO).expect("small");
+    let number = std::mem::offset_of!(libc::seccomp_data, nr);
+    // The lower half of the third argument, which is the length.
+    let length = std::mem::offset_of!(libc::seccomp_data, args) + 2 * 8;
+    let mut filter = [
+        load(number),
+        jump(libc::BPF_JEQ, u32::try_from(libc::SYS_write).expect("small"), 5),
+        load(length),
+        jump(libc::BPF_JGE, SHORTEST, 3),
+        statement(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 7),
+        jump(libc::BPF_JEQ, u32::try_from(remainder).expect("small"), 1),
+        statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | errno),
+        allow,
+    ];
+    let program = libc::sock_fprog {
+        len: u16::try_from(filter.len()).expect("small"),
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: numbers; it lets a process without privileges restrict itself.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+    let mode = libc::SECCOMP_MODE_FILTER;
+    // SAFETY: the program is valid, and is copied.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, &raw const program) }, 0);
 }
 
 /// Reads a pipe only after the program was killed.

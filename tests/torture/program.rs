@@ -74,7 +74,8 @@ impl Plan {
     /// Whether all that was recorded has to be in the file.
     pub(crate) fn loses_nothing(&self) -> bool {
         let ends_by_itself = matches!(self.fate, Fate::Panicked | Fate::Closed);
-        let worker_fails = matches!(self.fate, Fate::WorkerKilled | Fate::DiskFull);
+        let worker_fails =
+            matches!(self.fate, Fate::WorkerKilled | Fate::DiskFull | Fate::DiskFails);
         !worker_fails && (self.worker == Worker::Process || ends_by_itself)
     }
 }
@@ -96,6 +97,7 @@ pub(crate) fn run(plan: &Plan) {
     // A file that is too large is then an error and not the end.
     // SAFETY: no handler is involved.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    plan.fate.prepare(plan);
     let path = folder.join("trace");
     match plan.kind {
         Kind::Live | Kind::Compressed => live(plan, &notes, &path),
