@@ -37,12 +37,14 @@ pub(crate) enum Fate {
     DiskFails,
     /// The file is removed, and it is killed.
     FileRemoved,
+    /// The file is cut to half of what it has.
+    FileCut,
     /// Whoever reads the pipe that it writes to does not for a while; it is killed meanwhile.
     ReaderStalled,
 }
 
 impl Fate {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Closed,
         Self::Killed,
         Self::Terminated,
@@ -56,6 +58,7 @@ impl Fate {
         Self::DiskFull,
         Self::DiskFails,
         Self::FileRemoved,
+        Self::FileCut,
         Self::ReaderStalled,
     ];
 
@@ -149,6 +152,15 @@ impl Fate {
                 // SAFETY: `limit` is valid, and no old one is asked for.
                 unsafe { libc::prlimit(writer, libc::RLIMIT_FSIZE, &raw const limit, none) };
                 std::thread::sleep(moment);
+                notes.stop();
+            }
+            Self::FileCut => {
+                std::thread::sleep(moment);
+                let file = File::options().write(true).open(path).expect("it is there");
+                let len = || file.metadata().expect("it is there").len();
+                wait_until(&mut child, || len() > 2_000);
+                file.set_len(len() / 2).expect("writable");
+                std::thread::sleep(Duration::from_millis(30));
                 notes.stop();
             }
             Self::FileRemoved => {

@@ -71,12 +71,17 @@ impl Plan {
         Some(Self::number(number, next()))
     }
 
+    /// Whether what was written is not there any more.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.fate == Fate::FileCut
+    }
+
     /// Whether all that was recorded has to be in the file.
     pub(crate) fn loses_nothing(&self) -> bool {
         let ends_by_itself = matches!(self.fate, Fate::Panicked | Fate::Closed);
         let worker_fails =
             matches!(self.fate, Fate::WorkerKilled | Fate::DiskFull | Fate::DiskFails);
-        !worker_fails && (self.worker == Worker::Process || ends_by_itself)
+        !worker_fails && !self.is_cut() && (self.worker == Worker::Process || ends_by_itself)
     }
 }
 

@@ -119,8 +119,25 @@ impl FileSink {
     }
 }
 
+impl FileSink {
+    /// Looks whether what was written is still there. Behind what another has cut off, further batches would lie after a
+    /// gap of zeros, which the trace processor passes over in silence.
+    fn check(&self) -> io::Result<()> {
+        if !self.is_regular {
+            return Ok(());
+        }
+        let (found, written) = (self.file.metadata()?.len(), self.len);
+        if found >= written {
+            return Ok(());
+        }
+        let what = format!("something else has cut it from {written} bytes to {found}");
+        Err(io::Error::other(what))
+    }
+}
+
 impl Sink for FileSink {
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        self.check()?;
         let written = self.file.write_all(batch);
         if written.is_ok() {
             self.len += batch.len() as u64;
@@ -132,7 +149,12 @@ impl Sink for FileSink {
         written
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.check()
+    }
+
     fn finish(&mut self) -> io::Result<()> {
+        self.check()?;
         if self.syncs { self.file.sync_data() } else { Ok(()) }
     }
 }
@@ -149,6 +171,22 @@ impl Drop for FileSink {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_another_has_cut_is_an_error_and_is_left_as_it_is() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        let mut sink = FileSink::create(&path).expect("creatable");
+        sink.write(b"whole packets").expect("writable");
+        sink.flush().expect("all is there");
+        let other = OpenOptions::new().write(true).open(&path).expect("there");
+        other.set_len(5).expect("writable");
+        let said = "something else has cut it from 13 bytes to 5";
+        assert_eq!(sink.write(b"more").expect_err("a gap").to_string(), said);
+        assert_eq!(sink.flush().expect_err("a gap").to_string(), said);
+        assert_eq!(sink.finish().expect_err("a gap").to_string(), said);
+        assert_eq!(std::fs::read(&path).expect("there"), b"whole");
+    }
 
     #[test]
     fn an_existing_file_is_emptied() {
