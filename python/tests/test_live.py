@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import gc
 import inspect
 import logging
 import pickle
@@ -125,6 +126,18 @@ def test_decorated_functions_stay_what_they_are(oracle, path):
 @novatrace.trace_func
 def at_the_top(x):
     return x
+
+
+def test_functions_are_decorated_whenever_the_collector_runs():
+    """Which it does in the middle of making the object: it crashed."""
+    threshold = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(200):
+            for decorate in (novatrace.trace_func, novatrace.trace_func_args, novatrace.trace("x")):
+                assert decorate(lambda value: value)(5) == 5
+    finally:
+        gc.set_threshold(*threshold)
 
 
 def test_decorated_functions_are_pickled_by_name():

@@ -3,7 +3,7 @@
 
 use novatrace::__macro_support::{CallSite, Fields};
 use novatrace::{LiveTrack, Name};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PySystemError, PyTypeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -23,7 +23,9 @@ struct Arguments {
 #[doc = stub!("Traced")]
 #[pyclass(dict, weakref, frozen, module = "novatrace")]
 pub(crate) struct Traced {
-    function: Py<PyAny>,
+    /// Always there. The collector looks at an object when it has made its `__dict__`, which is before any of this
+    /// is written: it finds zeros, which are `None`.
+    function: Option<Py<PyAny>>,
     site: &'static CallSite,
     track: Option<LiveTrack>,
     arguments: Option<Arguments>,
@@ -68,7 +70,7 @@ impl Traced {
         };
         let site = CallSite::made(Name::new(&name).as_str(), category);
         let traced = Self {
-            function: function.clone().unbind(),
+            function: Some(function.clone().unbind()),
             site,
             track,
             arguments,
@@ -88,6 +90,11 @@ impl Traced {
             return Ok(py.import("builtins")?.getattr("classmethod")?.call1((traced,))?.unbind());
         }
         Ok(traced.unbind())
+    }
+
+    fn function<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
+        let function = self.function.as_ref().map(|function| function.bind(py));
+        function.ok_or_else(|| PySystemError::new_err("a function that is not there yet"))
     }
 
     fn open(
@@ -191,7 +198,7 @@ impl Traced {
         kwargs: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let mut opened = self.open(py, args, kwargs)?;
-        let answer = self.function.bind(py).call(args, kwargs);
+        let answer = self.function(py)?.call(args, kwargs);
         opened.end();
         answer
     }
@@ -227,11 +234,11 @@ impl Traced {
 
     /// By its name, as functions are pickled.
     fn __reduce__(&self, py: Python<'_>) -> PyResult<String> {
-        function_name(self.function.bind(py))
+        function_name(self.function(py)?)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<traced {}>", self.function.bind(py).repr()?))
+        Ok(format!("<traced {}>", self.function(py)?.repr()?))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
