@@ -150,6 +150,21 @@ impl<T: Take> Walk<'_, T> {
     /// then entered in `seen`.
     #[inline]
     fn is_usual(&self, bytes: &[u8], seen: &mut Seen) -> bool {
+        /// Tags of one byte, of varints.
+        const NAME_IID: u8 = (annotation::NAME_IID << 3) as u8;
+        const BOOL: u8 = (annotation::BOOL_VALUE << 3) as u8;
+        const UINT: u8 = (annotation::UINT_VALUE << 3) as u8;
+        const INT: u8 = (annotation::INT_VALUE << 3) as u8;
+        let is_known = |iid, seen: &mut Seen| {
+            let key = self.sequence.keys.get(iid).and_then(|text| self.texts.key(text));
+            key.is_some_and(|key| key.is_plain && !seen.insert(key))
+        };
+        // Nearly all of those: numbers of one or two bytes.
+        if let [NAME_IID, iid @ 0..0x80, BOOL | UINT | INT, 0..0x80]
+        | [NAME_IID, iid @ 0..0x80, UINT | INT, 0x80..=0xFF, 0..0x80] = *bytes
+        {
+            return is_known(u64::from(iid), seen);
+        }
         let mut fields = Fields::of(bytes);
         let Some((annotation::NAME_IID, Wire::Varint(iid))) = fields.next() else { return false };
         let is_sound = match fields.next() {
@@ -166,10 +181,7 @@ impl<T: Take> Walk<'_, T> {
             Some((annotation::DOUBLE_VALUE, Wire::Fixed64(bits))) => !f64::from_bits(bits).is_nan(),
             _ => false,
         };
-        let key = self.sequence.keys.get(iid).and_then(|text| self.texts.key(text));
-        is_sound
-            && fields.position() == bytes.len()
-            && key.is_some_and(|key| key.is_plain && !seen.insert(key))
+        is_sound && fields.position() == bytes.len() && is_known(iid, seen)
     }
 
     /// An annotation with a name, below the key so far. Names are entered in `seen`.
