@@ -130,9 +130,13 @@ impl FileSink {
         if found >= written {
             return Ok(());
         }
-        let what = format!("something else has cut it from {written} bytes to {found}");
-        Err(io::Error::other(what))
+        Err(is_cut(written, found))
     }
+}
+
+/// What was written is not there any more.
+pub(crate) fn is_cut(written: u64, found: u64) -> io::Error {
+    io::Error::other(format!("something else has cut it from {written} bytes to {found}"))
 }
 
 impl Sink for FileSink {

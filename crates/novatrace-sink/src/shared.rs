@@ -1,6 +1,7 @@
 //! A plain file that several processes write to, each its own batches. Belongs here: how they take turns. Does not:
 //! what keeps their packets apart.
 
+use std::cmp::Ordering;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::file::is_cut;
 use crate::{FileSink, Sink};
 
 /// How long one process waits for the others' turns. Who has died has none any more, unless a fork of it has the
@@ -183,14 +185,16 @@ impl<'a> Turn<'a> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// How long the file is, without what somebody who died in the middle of a batch has left of that.
+    /// How long the file is, without what somebody who died in the middle of a batch has left of that. One that is shorter
+    /// is left as it is, as one of one's own.
     fn whole(&self, file: &File) -> io::Result<u64> {
         let (len, whole) = (file.metadata()?.len(), self.get(LEN)?);
-        if len > whole {
-            file.set_len(whole)?;
+        match len.cmp(&whole) {
+            Ordering::Less => return Err(is_cut(whole, len)),
+            Ordering::Equal => {}
+            Ordering::Greater => file.set_len(whole)?,
         }
-        // If somebody else has cut it, what follows is no hole.
-        Ok(len.min(whole))
+        Ok(whole)
     }
 
     fn set(&self, at: u64, number: u64) -> io::Result<()> {
@@ -204,14 +208,20 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl Sink for SharedFile {
-    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+impl SharedFile {
+    /// Waits for its turn.
+    fn turn(&mut self) -> io::Result<(Turn<'_>, &File)> {
         let lock = match &mut self.lock {
             Some(lock) => lock,
             lock => lock.insert(open(&self.turns)?),
         };
-        let turn = Turn::wait(lock)?;
-        let file = self.sink.file();
+        Ok((Turn::wait(lock)?, self.sink.file()))
+    }
+}
+
+impl Sink for SharedFile {
+    fn write(&mut self, batch: &[u8]) -> io::Result<()> {
+        let (turn, file) = self.turn()?;
         let whole = turn.whole(file)?;
         let written = file.write_all_at(batch, whole);
         let written = written.and_then(|()| turn.set(LEN, whole + batch.len() as u64));
@@ -222,7 +232,13 @@ impl Sink for SharedFile {
         written
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        let (turn, file) = self.turn()?;
+        turn.whole(file).map(drop)
+    }
+
     fn finish(&mut self) -> io::Result<()> {
+        self.flush()?;
         self.sink.finish()
     }
 }
@@ -273,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_has_left_of_a_batch_is_cut_off_and_a_file_that_was_cut_has_no_hole() {
+    fn what_a_killed_process_has_left_of_a_batch_is_cut_off() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.pftrace");
         let mut first = shared(&path);
@@ -283,15 +299,30 @@ mod tests {
         let (mut second, ..) = member(&path);
         second.write(b"batches").expect("writable");
         assert_eq!(std::fs::read(&path).expect("readable"), b"whole batches");
-        other.set_len(6).expect("writable");
-        first.write(b"again ").expect("writable");
-        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again ");
         // And by the last one to leave.
         io::Write::write_all(&mut &other, b"a par").expect("writable");
         drop(first);
-        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again a par");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"whole batchesa par");
         drop(second);
-        assert_eq!(std::fs::read(&path).expect("readable"), b"whole again ");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"whole batches");
+    }
+
+    #[test]
+    fn a_file_that_another_has_cut_is_an_error_and_is_left_as_it_is() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        let mut first = shared(&path);
+        first.write(b"whole packets").expect("writable");
+        first.flush().expect("all is there");
+        let (mut second, ..) = member(&path);
+        open(&path).expect("there").set_len(5).expect("writable");
+        for sink in [&mut first, &mut second] {
+            let said = "something else has cut it from 13 bytes to 5";
+            assert_eq!(sink.write(b"more").expect_err("a gap").to_string(), said);
+            assert_eq!(sink.flush().expect_err("a gap").to_string(), said);
+            assert_eq!(sink.finish().expect_err("a gap").to_string(), said);
+        }
+        assert_eq!(std::fs::read(&path).expect("there"), b"whole");
     }
 
     #[test]
