@@ -240,6 +240,7 @@ fn a_killed_program_leaves_a_file_that_has_all_that_was_flushed() {
         }
     }
     let oracle = oracle_or_skip!();
+    let mut more = 0;
     for round in 0..5 {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let test = "a_killed_program_leaves_a_file_that_has_all_that_was_flushed";
@@ -256,10 +257,12 @@ fn a_killed_program_leaves_a_file_that_has_all_that_was_flushed() {
         let count = |name| slices.iter().filter(|it| it.name.as_deref() == Some(name)).count();
         println!("{} bytes, {} more", path.metadata().expect("there").len(), count("more"));
         assert_eq!(count("flushed"), 20_000);
-        assert!(round == 0 || count("more") > 0);
+        more += count("more");
         let bad = loaded.query("select name from stats where severity = 'error' and value > 0");
         assert!(bad.is_empty(), "{bad:?}");
     }
+    // In one round, all that is behind what was flushed may be a part of one bundle.
+    assert!(more > 0, "bundles are whole in none of the rounds");
 }
 
 #[test]
