@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use novatrace::__macro_support::CHILD_VARIABLE;
+use novatrace::__macro_support::{CHILD_VARIABLE, is_fork};
 use novatrace::SessionBuilder;
 use pyo3::prelude::*;
 
@@ -26,6 +26,10 @@ pub(crate) fn tell(py: Python<'_>, env: Option<(&'static str, OsString)>) -> PyR
 /// Joins the trace of the process that started this one, if there is one to join. Answers whether.
 #[pyfunction]
 pub(crate) fn _join(py: Python<'_>) -> bool {
+    // In most forks there is nothing to join, and this is all that is done there.
+    if !is_fork() && !is_told(py) {
+        return false;
+    }
     let joined = program_name(py).and_then(|name| {
         let builder = SessionBuilder::default().process_name(&name);
         let joined = py.detach(|| builder.join());
@@ -46,6 +50,12 @@ pub(crate) fn _join(py: Python<'_>) -> bool {
     // The program goes on all the same, whatever handlers do.
     let _ = joined.map_err(|error| tell_failure(py, &error));
     false
+}
+
+/// Whether the environment says what may be joined, as Python knows it.
+fn is_told(py: Python<'_>) -> bool {
+    let environ = py.import("os").and_then(|os| os.getattr("environ"));
+    environ.and_then(|environ| environ.contains(CHILD_VARIABLE)).unwrap_or(false)
 }
 
 fn tell_failure(py: Python<'_>, error: &PyErr) -> PyResult<()> {

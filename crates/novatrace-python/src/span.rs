@@ -384,7 +384,8 @@ pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
         std::mem::forget(bound.clone());
         span.setattr(&*name.to_string_lossy(), bound)?;
     }
-    module.add("Span", &span)?;
+    // `add` would say what is public, which the package does.
+    module.setattr("Span", &span)?;
     CLASS.get_or_init(py, || span.unbind());
     Ok(())
 }

@@ -5,6 +5,7 @@
 use std::ffi::OsString;
 use std::panic::Location;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use novatrace_sink::Compression;
 
@@ -48,6 +49,22 @@ impl Children {
 /// The environment variable by which a program that is started knows of its parent's trace.
 #[doc(hidden)]
 pub const VARIABLE: &str = "NOVATRACE_JOIN";
+
+/// Whether this process is a fork of one that has told it something.
+static IS_FORK: AtomicBool = AtomicBool::new(false);
+
+/// To be called in a forked child of a process that had a session.
+pub(super) fn inherit() {
+    IS_FORK.store(true, Ordering::Relaxed);
+}
+
+/// Whether there may be something to [`join`] for a fork: without a lock, which another thread may have had as the
+/// fork was made, if no session was open then.
+#[doc(hidden)]
+#[must_use]
+pub fn is_fork() -> bool {
+    IS_FORK.load(Ordering::Relaxed)
+}
 
 /// What a session tells the processes that may join it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-use super::children::Invitation;
+use super::children::{self, Invitation};
 use super::filter::Filter;
 use super::session::Live;
 use crate::name::Name;
@@ -290,6 +290,9 @@ impl Registry {
         // Its memory is the parent's copy, and whatever its drop would do is the parent's to do.
         std::mem::forget(self.session.take());
         self.inherited = self.invitation.take().or(self.inherited.take());
+        if self.inherited.is_some() {
+            children::inherit();
+        }
         self.set_session(None);
     }
 
