@@ -3,34 +3,24 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "fork")]
 
+mod itself;
+
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 
 use novatrace::{
     Children, Compression, Counter, ErrorKind, Rotate, Session, counter, instant, trace,
 };
 use novatrace_testkit::{Loaded, Oracle, oracle_or_skip};
 
-/// The folder a program of these tests writes to, and what it is to be.
-const FOLDER: &str = "NOVATRACE_TEST_FOLDER";
-const PART: &str = "NOVATRACE_TEST_PART";
+use itself::program;
 
-/// This process's folder, if it is a program of these tests.
-fn folder() -> Option<PathBuf> {
-    std::env::var_os(FOLDER).map(PathBuf::from)
-}
+/// What a program of these tests is to be.
+const PART: &str = "NOVATRACE_TEST_PART";
 
 fn is_part(part: &str) -> bool {
     std::env::var(PART).is_ok_and(|found| found == part)
-}
-
-/// One test of this file as a program.
-fn program(test: &str, folder: &Path) -> Command {
-    let program = std::env::current_exe().expect("the system says");
-    let mut command = Command::new(program);
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(FOLDER, folder);
-    command
 }
 
 fn run(test: &str, folder: &Path) -> Output {
@@ -105,7 +95,7 @@ fn forks_and_their_forks_record_into_the_same_trace() {
         let builder = Session::builder().process_name(&format!("process {at}"));
         builder.batch(100, 10_000, std::time::Duration::from_millis(5))
     }
-    if let Some(folder) = folder() {
+    if let Some(folder) = itself::place() {
         let builder_0 = builder(0).children(Children::Join).compression(if is_part("compressed") {
             Compression::ZLIB
         } else {
@@ -190,7 +180,7 @@ fn programs_that_are_started_join_by_their_environment() {
         drop(session);
         return;
     }
-    if let Some(folder) = folder() {
+    if let Some(folder) = itself::place() {
         let builder = Session::builder().children(Children::Join).process_name("parent");
         let builder = builder.categories("-un;wanted");
         let session = builder.create(folder.join("a;trace")).expect("none is open");
@@ -225,7 +215,7 @@ fn programs_that_are_started_join_by_their_environment() {
 
 #[test]
 fn a_fork_that_goes_on_after_its_parent_is_in_the_trace() {
-    if let Some(folder) = folder() {
+    if let Some(folder) = itself::place() {
         let builder = Session::builder().children(Children::Join);
         let session = builder.create(folder.join("trace")).expect("none is open");
         let (reader, writer) = std::io::pipe().expect("a pipe");
@@ -273,7 +263,7 @@ fn a_fork_that_goes_on_after_its_parent_is_in_the_trace() {
 
 #[test]
 fn forks_have_files_of_their_own_if_that_was_chosen() {
-    if let Some(folder) = folder() {
+    if let Some(folder) = itself::place() {
         let builder = Session::builder().children(Children::Shard);
         let session = builder.create(folder.join("run.pftrace")).expect("none is open");
         let forks = [(); 2].map(|()| {

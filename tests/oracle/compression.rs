@@ -2,13 +2,13 @@
 //! our own reader, which the other tests hold to the trace processor: the one of the tests (v52) is too old for them.
 #![expect(clippy::print_stdout, reason = "measured figures")]
 
+mod itself;
 #[path = "compression/simulated.rs"]
 mod simulated;
 mod support;
 
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use novatrace::{
@@ -203,20 +203,6 @@ fn on_a_full_disk_what_is_not_in_the_file_is_counted_to_the_event() {
     assert!(were_cut > 0);
 }
 
-/// The folder a child writes to.
-const CHILD: &str = "NOVATRACE_TEST_CHILD";
-
-fn child() -> Option<PathBuf> {
-    std::env::var_os(CHILD).map(PathBuf::from)
-}
-
-/// One test of this file in a process of its own.
-fn run(test: &str, folder: &Path) -> Command {
-    let mut command = Command::new(std::env::current_exe().expect("the system says"));
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, folder);
-    command
-}
-
 /// Waits until a child says that it is so far.
 fn wait_for(child: &mut Child, word: &str) {
     let out = child.stdout.as_mut().expect("piped");
@@ -226,7 +212,7 @@ fn wait_for(child: &mut Child, word: &str) {
 
 #[test]
 fn a_killed_program_leaves_a_file_that_has_all_that_was_flushed() {
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let batches = Session::builder().batch(1 << 14, 1 << 16, Duration::from_millis(1));
         let file = folder.join("trace");
         let session = batches.compression(Compression::ZLIB).create(file).expect("none is open");
@@ -244,7 +230,8 @@ fn a_killed_program_leaves_a_file_that_has_all_that_was_flushed() {
     for round in 0..5 {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let test = "a_killed_program_leaves_a_file_that_has_all_that_was_flushed";
-        let mut child = run(test, folder.path()).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut child =
+            itself::program(test, folder.path()).stdout(Stdio::piped()).spawn().expect("it starts");
         wait_for(&mut child, "flushed");
         let path = folder.path().join("trace");
         let flushed = path.metadata().expect("there").len();
@@ -267,7 +254,7 @@ fn a_killed_program_leaves_a_file_that_has_all_that_was_flushed() {
 
 #[test]
 fn whoever_runs_a_program_chooses_by_the_environment() {
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let is_wrong = std::env::var("NOVATRACE_COMPRESSION").is_ok_and(|it| it == "zip");
         let path = folder.join("generator");
         let trace = TraceGenerator::builder().compression(Compression::Zlib(9)).create(&path);
@@ -295,7 +282,8 @@ fn whoever_runs_a_program_chooses_by_the_environment() {
         (Some("zstd"), [0, 2]),
         (Some("zip"), [0, 0]),
     ] {
-        let mut command = run("whoever_runs_a_program_chooses_by_the_environment", folder.path());
+        let mut command =
+            itself::program("whoever_runs_a_program_chooses_by_the_environment", folder.path());
         command.env_remove("NOVATRACE_COMPRESSION");
         command.envs(value.map(|value| ("NOVATRACE_COMPRESSION", value)));
         let output = command.output().expect("it starts");

@@ -4,9 +4,11 @@
 #![cfg(target_os = "linux")]
 #![expect(unsafe_code, reason = "fork")]
 
+mod itself;
+
 use std::fs::File;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Output;
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
@@ -16,20 +18,9 @@ use novatrace::{
 };
 use novatrace_testkit::{Loaded, Oracle, Slice, oracle_or_skip};
 
-/// The folder a child writes to.
-const CHILD: &str = "NOVATRACE_TEST_CHILD";
-
-/// This process's folder, if it is a child.
-fn child() -> Option<PathBuf> {
-    std::env::var_os(CHILD).map(PathBuf::from)
-}
-
 /// Runs one test of this file in a process of its own.
 fn run(test: &str, folder: &Path) -> Output {
-    let program = std::env::current_exe().expect("the system says");
-    let mut command = Command::new(program);
-    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, folder);
-    command.output().expect("it starts")
+    itself::program(test, folder).output().expect("it starts")
 }
 
 fn read(oracle: &Oracle, path: &Path) -> Loaded {
@@ -45,7 +36,7 @@ fn names(slices: &[Slice]) -> Vec<&str> {
 #[test]
 fn exit_without_close_completes_the_file() {
     static SESSION: Mutex<Option<Session>> = Mutex::new(None);
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let session = novatrace::open(folder.join("trace")).expect("none is open");
         *SESSION.lock().expect("not poisoned") = Some(session);
         let (say, recorded) = mpsc::channel();
@@ -77,7 +68,7 @@ fn exit_without_close_completes_the_file() {
 
 #[test]
 fn abort_leaves_a_file_that_reads_up_to_the_last_flush() {
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let session = novatrace::open(folder.join("trace")).expect("none is open");
         let outer = trace!("outer");
         for at in 0..1_000 {
@@ -103,7 +94,7 @@ fn abort_leaves_a_file_that_reads_up_to_the_last_flush() {
 #[test]
 fn a_forked_child_records_nothing_and_may_open_a_session_of_its_own() {
     static FORKED: Counter = counter!("forked");
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let session = novatrace::open(folder.join("parent")).expect("none is open");
         let io = novatrace::track("io");
         let on_track = io.trace("on a track");
@@ -180,7 +171,7 @@ fn busy_task() {
 /// They start no threads: the standard library has a lock for that which a fork does not care for.
 #[test]
 fn forks_of_a_busy_process_do_not_hang() {
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let session = novatrace::open(folder.join("parent")).expect("none is open");
         for thread in 0..3 {
             std::thread::spawn(move || {
@@ -240,7 +231,7 @@ impl Sink for Nowhere {
 
 #[test]
 fn a_panic_is_in_the_trace_before_the_process_is_gone() {
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let builder = Session::builder().flush_on_panic(true);
         // Nothing is handed over but for the flush.
         let builder = builder.batch(usize::MAX, usize::MAX, Duration::from_secs(600));
@@ -281,7 +272,7 @@ fn a_sink_that_panics_does_not_hang_the_hook() {
             panic!("on purpose")
         }
     }
-    if child().is_some() {
+    if itself::place().is_some() {
         for compression in [Compression::None, Compression::ZLIB] {
             let builder = Session::builder().flush_on_panic(true).compression(compression);
             let builder = builder.batch(1, 1, Duration::from_millis(1));
@@ -295,10 +286,8 @@ fn a_sink_that_panics_does_not_hang_the_hook() {
         return;
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let program = std::env::current_exe().expect("the system says");
-    let mut command = Command::new(program);
-    command.args(["--exact", "a_sink_that_panics_does_not_hang_the_hook"]);
-    let mut child = command.env(CHILD, folder.path()).spawn().expect("it starts");
+    let test = "a_sink_that_panics_does_not_hang_the_hook";
+    let mut child = itself::program(test, folder.path()).spawn().expect("it starts");
     for _ in 0..1_000 {
         if let Some(status) = child.try_wait().expect("ours") {
             assert!(status.success(), "{status}");
@@ -330,7 +319,7 @@ fn a_program_and_its_worker_in_another_process_take_little_memory() {
             open.flatten().any(|fd| std::fs::read_link(fd.path()).is_ok_and(|link| link == path))
         })
     }
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let path = folder.join("trace");
         let before = share(std::process::id()).expect("Linux");
         let builder = Session::builder().worker(Worker::Process).overflow(Overflow::Block);
@@ -370,7 +359,7 @@ fn a_program_and_its_worker_in_another_process_take_little_memory() {
 /// Without a word from the program, what it was doing did not end, whoever wrote the file.
 #[test]
 fn what_a_killed_program_was_doing_is_unfinished() {
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let is_thread = folder.ends_with("thread");
         let worker = if is_thread { Worker::Thread } else { Worker::Process };
         let session = Session::builder().worker(worker).create(folder.join("live"));
@@ -441,7 +430,7 @@ fn ten_thousand_threads_take_no_memory_for_ever() {
         let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
         pages.expect("a number") * 4096
     }
-    if let Some(folder) = child() {
+    if let Some(folder) = itself::place() {
         let session = novatrace::open(folder.join("trace")).expect("none is open");
         let threads = |from: u64, to: u64| {
             for batch in from / 4..to / 4 {

@@ -1,11 +1,11 @@
 //! Tracks of one's own, categories, counters, and sessions one after the other.
 #![expect(clippy::items_after_statements, reason = "what a test records stands in it")]
 
+mod itself;
 #[path = "live/support.rs"]
 mod support;
 
 use std::cell::Cell;
-use std::process::Command;
 use std::sync::Barrier;
 
 use novatrace::{Counter, ErrorKind, Session, counter, instant, trace};
@@ -222,12 +222,9 @@ fn arguments_are_evaluated_once_and_only_when_on() {
     assert_eq!(evaluated.get(), 2);
 }
 
-/// What a child process is to do, with the path it writes to.
-const CHILD: &str = "NOVATRACE_TEST_CHILD";
-
 #[test]
 fn the_environment_has_the_last_word_on_categories() {
-    if let Some(path) = std::env::var_os(CHILD) {
+    if let Some(path) = itself::place() {
         let builder = Session::builder().categories("net");
         let session = builder.create(path).expect("no other session is open");
         categories();
@@ -238,10 +235,9 @@ fn the_environment_has_the_last_word_on_categories() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("child.pftrace");
     let run = |categories: Option<&str>| -> Loaded {
-        let program = std::env::current_exe().expect("the system says");
-        let mut command = Command::new(program);
-        command.args(["--exact", "the_environment_has_the_last_word_on_categories"]);
-        command.env(CHILD, &path).env_remove("NOVATRACE_CATEGORIES");
+        let test = "the_environment_has_the_last_word_on_categories";
+        let mut command = itself::program(test, &path);
+        command.env_remove("NOVATRACE_CATEGORIES");
         command.envs(categories.map(|categories| ("NOVATRACE_CATEGORIES", categories)));
         let output = command.output().expect("it starts");
         assert!(output.status.success(), "{output:?}");
