@@ -173,8 +173,16 @@ impl Drop for FileSink {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Whatever is asked of a sink, it says that its file of 13 bytes has been cut to 5.
+    pub(crate) fn assert_says_it_is_cut(sink: &mut dyn Sink) {
+        let said = "something else has cut it from 13 bytes to 5";
+        assert_eq!(sink.write(b"more").expect_err("a gap").to_string(), said);
+        assert_eq!(sink.flush().expect_err("a gap").to_string(), said);
+        assert_eq!(sink.finish().expect_err("a gap").to_string(), said);
+    }
 
     #[test]
     fn a_file_that_another_has_cut_is_an_error_and_is_left_as_it_is() {
@@ -185,10 +193,7 @@ mod tests {
         sink.flush().expect("all is there");
         let other = OpenOptions::new().write(true).open(&path).expect("there");
         other.set_len(5).expect("writable");
-        let said = "something else has cut it from 13 bytes to 5";
-        assert_eq!(sink.write(b"more").expect_err("a gap").to_string(), said);
-        assert_eq!(sink.flush().expect_err("a gap").to_string(), said);
-        assert_eq!(sink.finish().expect_err("a gap").to_string(), said);
+        assert_says_it_is_cut(&mut sink);
         assert_eq!(std::fs::read(&path).expect("there"), b"whole");
     }
 

@@ -20,8 +20,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const MAGIC: u64 = u64::from_le_bytes(*b"novatr01");
 /// Where the file beside has what, as numbers of 64 bits.
 const LEN: u64 = 8;
-const START: u64 = 16;
-const MEMBERS: u64 = 24;
+const MEMBERS: u64 = 16;
+const START: [u64; 3] = [24, 32, 40];
 
 /// Writes batches to a file that other processes write to as well.
 ///
@@ -46,7 +46,7 @@ pub struct Member {
     /// A number that no other process has; that of the first is 0.
     pub number: u32,
     /// What the first process has said of the file's beginning.
-    pub start: u64,
+    pub start: [u64; 3],
 }
 
 impl SharedFile {
@@ -55,7 +55,7 @@ impl SharedFile {
     /// # Errors
     ///
     /// If it cannot be made, or the file is a pipe or a device.
-    pub fn share(file: &FileSink, start: u64) -> io::Result<PathBuf> {
+    pub fn share(file: &FileSink, start: [u64; 3]) -> io::Result<PathBuf> {
         if !file.is_regular() {
             return Err(io::Error::other("it is no plain file"));
         }
@@ -63,9 +63,13 @@ impl SharedFile {
         let turns = beside(&std::path::absolute(file.path())?);
         // One that is there already was left by processes that were all killed.
         let lock = OpenOptions::new().write(true).create(true).truncate(true).open(&turns)?;
-        for (at, number) in [(0, MAGIC), (LEN, 0), (START, start), (MEMBERS, 0)] {
-            lock.write_all_at(&number.to_le_bytes(), at)?;
+        let turn = Turn::wait(&lock)?;
+        for (at, number) in
+            [(0, MAGIC), (LEN, 0), (MEMBERS, 0)].into_iter().chain(START.into_iter().zip(start))
+        {
+            turn.set(at, number)?;
         }
+        drop(turn);
         // From here on others may have it too, but nobody alone.
         file.file().try_lock_shared()?;
         Ok(turns)
@@ -103,7 +107,10 @@ impl SharedFile {
         }
         let number = turn.get(MEMBERS)? + 1;
         turn.set(MEMBERS, number)?;
-        let start = turn.get(START)?;
+        let mut start = [0; 3];
+        for (at, number) in START.into_iter().zip(&mut start) {
+            *number = turn.get(at)?;
+        }
         drop(turn);
         let number = u32::try_from(number).map_err(io::Error::other)?;
         Ok(Some(Member { file, turns, number, start }))
@@ -252,14 +259,15 @@ impl Drop for SharedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::file::tests::assert_says_it_is_cut;
 
     fn shared(path: &Path) -> SharedFile {
         let file = FileSink::create(path).expect("creatable");
-        let turns = SharedFile::share(&file, 7).expect("a plain file");
+        let turns = SharedFile::share(&file, [7, 8, 9]).expect("a plain file");
         SharedFile::new(file, turns)
     }
 
-    fn member(path: &Path) -> (SharedFile, u32, u64) {
+    fn member(path: &Path) -> (SharedFile, u32, [u64; 3]) {
         let joined = SharedFile::join(path).expect("readable").expect("somebody writes");
         (SharedFile::new(joined.file, joined.turns), joined.number, joined.start)
     }
@@ -270,7 +278,7 @@ mod tests {
         let path = folder.path().join("a.pftrace");
         let mut first = shared(&path);
         let (mut second, number, start) = member(&path);
-        assert_eq!((number, start), (1, 7));
+        assert_eq!((number, start), (1, [7, 8, 9]));
         let (mut third, number, _) = member(&path);
         assert_eq!(number, 2);
         first.write(b"one ").expect("writable");
@@ -316,12 +324,8 @@ mod tests {
         first.flush().expect("all is there");
         let (mut second, ..) = member(&path);
         open(&path).expect("there").set_len(5).expect("writable");
-        for sink in [&mut first, &mut second] {
-            let said = "something else has cut it from 13 bytes to 5";
-            assert_eq!(sink.write(b"more").expect_err("a gap").to_string(), said);
-            assert_eq!(sink.flush().expect_err("a gap").to_string(), said);
-            assert_eq!(sink.finish().expect_err("a gap").to_string(), said);
-        }
+        assert_says_it_is_cut(&mut first);
+        assert_says_it_is_cut(&mut second);
         assert_eq!(std::fs::read(&path).expect("there"), b"whole");
     }
 
@@ -358,6 +362,6 @@ mod tests {
     #[test]
     fn a_device_is_not_shared() {
         let null = FileSink::create("/dev/null").expect("always there");
-        SharedFile::share(&null, 0).expect_err("it is no plain file");
+        SharedFile::share(&null, [0; 3]).expect_err("it is no plain file");
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use novatrace_sink::{Compression, FileSink};
 
 use crate::error::{Error, ErrorKind};
+use crate::sink;
 use crate::worker::{Config, Destination};
 
 /// When a trace goes on in another file: for [`TraceBuilder::rotate`](crate::TraceBuilder::rotate) and
@@ -121,13 +122,7 @@ pub(crate) fn refuse(config: &Config) -> Result<(), Error> {
 
 /// `name.0001.pftrace` for `name.pftrace`.
 fn part_path(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!(".{number:04}"));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
+    sink::numbered(path, format_args!("{number:04}"))
 }
 
 /// The parts of `path` that there are, in order.

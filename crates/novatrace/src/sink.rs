@@ -1,7 +1,8 @@
 //! From a path to the sink that a trace is written into, and what is put in front of it. Belongs here: what the
 //! environment has to say of it. Does not: the sinks, which are in `novatrace-sink`.
 
-use std::path::Path;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use novatrace_sink::{Address, Compression, FileSink, StreamSink};
@@ -57,6 +58,17 @@ impl Target {
             Self::Stream(destination) => Link::start(config, destination),
         }
     }
+}
+
+/// `run.12.pftrace` for `run.pftrace`.
+pub(crate) fn numbered(path: &Path, number: impl fmt::Display) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(format!(".{number}"));
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
 }
 
 /// Whoever runs a program can choose.

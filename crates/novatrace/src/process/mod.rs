@@ -27,9 +27,8 @@ pub(crate) use message::{ErrorFacts, Message, Numbers, ReportFacts, RowFacts, ro
 pub(crate) use program::{Program, tell_name};
 pub(crate) use served::Served;
 pub use served::serve;
-pub(crate) use spawn::can_serve;
-pub(crate) use spawn::is_asked_for;
 pub use spawn::set_command;
+pub(crate) use spawn::{asked_for, can_serve};
 
 /// Program and worker have to be built from the same novatrace: what they share has no other version.
 const LAYOUT: u64 = {

@@ -155,7 +155,7 @@ impl Served {
 
 pub(crate) fn tell_name(_: &str) {}
 
-pub(crate) fn is_asked_for() -> Option<bool> {
+pub(crate) fn asked_for() -> Option<crate::Worker> {
     None
 }
 

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::profile;
+use crate::worker::Worker;
 
 /// The argument by which a program knows that it is a worker.
 pub(super) const ARGUMENT: &str = "__novatrace_worker";
@@ -66,18 +67,15 @@ fn variable() -> Option<OsString> {
     std::env::var_os("NOVATRACE_WORKER").filter(|value| !value.is_empty())
 }
 
-/// Whether whoever runs the program asks for a worker in a process of its own, or not to have one.
-pub(crate) fn is_asked_for() -> Option<bool> {
-    let value = variable()?;
-    [("process", true), ("thread", false)]
-        .into_iter()
-        .find_map(|(word, is)| (value == word).then_some(is))
+/// Where whoever runs the program wants the worker, if that is said.
+pub(crate) fn asked_for() -> Option<Worker> {
+    variable()?.to_str().and_then(Worker::of_word)
 }
 
 /// What is started: as told by `NOVATRACE_WORKER`, as the program has said, the program itself if it can
 /// serve, or the binary `novatrace` beside it or on the path.
 fn command() -> io::Result<Command> {
-    if let Some(path) = variable().filter(|path| path != "process" && path != "thread") {
+    if let Some(path) = variable().filter(|_| asked_for().is_none()) {
         return Ok(Command::new(path));
     }
     if let Some(words) = &*COMMAND.lock().unwrap_or_else(PoisonError::into_inner)

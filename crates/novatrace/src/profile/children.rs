@@ -13,7 +13,8 @@ use super::flow::{flow, flow_of};
 use super::session::{Session, SessionBuilder};
 use super::site::registry;
 use crate::error::{Error, ErrorKind};
-use crate::worker::{Config, Worker};
+use crate::sink;
+use crate::worker::{Config, Worker, called, word_of};
 
 /// What becomes of processes that a program starts while its session is open: forks, and programs that have the
 /// session's [`child_env`](Session::child_env). They record nothing by themselves, and nothing of theirs harms the
@@ -36,13 +37,18 @@ impl Children {
     const WORDS: [(&'static str, Self); 3] =
         [("quiet", Self::Quiet), ("join", Self::Join), ("shard", Self::Shard)];
 
-    fn of_word(word: &str) -> Option<Self> {
-        Self::WORDS.into_iter().find_map(|(known, children)| (known == word).then_some(children))
+    /// What it is called in an environment variable, and in Python.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        word_of(&Self::WORDS, self)
     }
 
-    fn word(self) -> &'static str {
-        let known = Self::WORDS.into_iter().find(|(_, children)| *children == self);
-        known.map_or("quiet", |(word, _)| word)
+    /// What is called so.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        called(&Self::WORDS, word)
     }
 }
 
@@ -99,8 +105,8 @@ impl Invitation {
         let Self { children, worker, compression, categories, parent, flow, path } = self;
         // What stands for any one character stands for this one, too.
         let categories = categories.as_deref().unwrap_or_default().replace(';', "?");
-        let worker = if *worker == Worker::Process { "process" } else { "thread" };
-        let (children, flow) = (children.word(), flow.unwrap_or_default());
+        let (children, worker) = (children.word(), worker.word());
+        let flow = flow.unwrap_or_default();
         let mut text = OsString::from(format!(
             "{children};{worker};{compression};{categories};{parent};{flow};"
         ));
@@ -114,7 +120,7 @@ impl Invitation {
         let (words, path) = split_path(&text)?;
         let mut words = words.split(';');
         let children = Children::of_word(words.next()?)?;
-        let worker = if words.next()? == "process" { Worker::Process } else { Worker::Thread };
+        let worker = Worker::of_word(words.next()?)?;
         let compression = words.next()?.parse().ok()?;
         let categories = Some(words.next()?.to_owned()).filter(|globs| !globs.is_empty());
         let parent = words.next()?.parse().ok()?;
@@ -154,8 +160,8 @@ fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
 
 /// A fork is about to be made: what it is told.
 pub(super) fn before_fork() -> Option<Invitation> {
-    let invitation = registry().invitation().cloned();
-    invitation?.leading_from_here("fork")
+    let told = registry().session()?.invitation()?.clone();
+    Some(told.leading_from_here("fork").unwrap_or(told))
 }
 
 /// For traces that are in no file, or in several.
@@ -232,7 +238,6 @@ impl SessionBuilder {
     #[cfg(unix)]
     #[track_caller]
     fn join_file(mut self, invitation: &Invitation) -> Result<Option<Session>, Error> {
-        use super::clock::Clock;
         use crate::sink::Target;
         use crate::worker::Shared;
 
@@ -240,10 +245,10 @@ impl SessionBuilder {
         let joined = novatrace_sink::SharedFile::join(path);
         let joined = joined.map_err(|source| ErrorKind::Join { path: path.clone(), source })?;
         let Some(member) = joined else { return Ok(None) };
-        let start = [member.start, Clock::Monotonic.now_ns(), Clock::Real.now_ns()];
-        self.config.shared = Some(Shared { number: member.number, start, turns: member.turns });
+        let novatrace_sink::Member { file, turns, number, start } = member;
+        self.config.shared = Some(Shared { number, start, turns });
         let mine = Invitation::new(&self, Children::Join, path);
-        let target = Target::File(member.file);
+        let target = Target::File(file);
         self.start(|config| target.start(config), Location::caller(), Some(mine)).map(Some)
     }
 
@@ -255,13 +260,7 @@ impl SessionBuilder {
 
 /// `run.1234.pftrace` for `run.pftrace`.
 fn shard(path: &Path) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    name.push(format!(".{}", std::process::id()));
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
+    sink::numbered(path, std::process::id())
 }
 
 /// Has other processes record into a session's file, if that is to be. Without a word if they were not asked for.
@@ -272,11 +271,13 @@ pub(super) fn share(
     asked: Option<Children>,
 ) -> Result<Children, Error> {
     use super::clock::Clock;
-    use crate::process;
     use crate::worker::Shared;
 
-    let has_process = process::is_asked_for().unwrap_or(config.worker == Worker::Process);
-    let children = asked.unwrap_or(if has_process { Children::Join } else { Children::Quiet });
+    let by_default = match config.worker() {
+        Worker::Process => Children::Join,
+        Worker::Thread => Children::Quiet,
+    };
+    let children = asked.unwrap_or(by_default);
     if children == Children::Quiet {
         return Ok(children);
     }
@@ -285,7 +286,7 @@ pub(super) fn share(
     };
     if children == Children::Join {
         let start = [Clock::Boot, Clock::Monotonic, Clock::Real].map(Clock::now_ns);
-        match novatrace_sink::SharedFile::share(file, start[0]) {
+        match novatrace_sink::SharedFile::share(file, start) {
             Ok(turns) => config.shared = Some(Shared { number: 0, start, turns }),
             Err(_) if asked.is_none() => return Ok(Children::Quiet),
             Err(source) => {
@@ -313,7 +314,7 @@ pub(super) fn share(
 #[must_use]
 pub fn child_env_of(session: &Session) -> Option<(&'static str, OsString)> {
     let invitation = session.invitation().filter(|told| told.children != Children::Quiet)?;
-    Some((VARIABLE, Invitation { flow: None, ..invitation }.to_variable()))
+    Some((VARIABLE, invitation.to_variable()))
 }
 
 impl Session {
@@ -347,12 +348,6 @@ impl Session {
     pub fn child_env(&self) -> Option<(&'static str, OsString)> {
         let invitation = self.invitation()?.leading_from_here("program")?;
         Some((VARIABLE, invitation.to_variable()))
-    }
-
-    fn invitation(&self) -> Option<Invitation> {
-        let registry = registry();
-        let is_open = registry.session().is_some_and(|live| self.is_of(live));
-        registry.invitation().filter(|_| is_open).cloned()
     }
 }
 

@@ -59,6 +59,7 @@ mod platform {
     use std::cell::RefCell;
     use std::sync::MutexGuard;
 
+    use super::super::children::{self, Invitation};
     use super::super::site::{MadeSites, Registry, made_sites, registry};
     use super::super::task::Pool;
     use super::super::{counter::Counter, dynamic, flow, thread};
@@ -74,15 +75,17 @@ mod platform {
         _counters: MutexGuard<'static, Vec<&'static Counter>>,
         registry: MutexGuard<'static, Registry>,
         names: name::Held,
+        /// What the child is told.
+        told: Option<Invitation>,
     }
 
     impl Held {
         /// Waits for each in turn.
-        fn hold() -> Self {
+        fn hold(told: Option<Invitation>) -> Self {
             let (pool, sites, counters) = (Pool::lock(), made_sites(), dynamic::made_counters());
             let registry = registry();
             let names = name::hold();
-            Self { _pool: pool, _sites: sites, _counters: counters, registry, names }
+            Self { _pool: pool, _sites: sites, _counters: counters, registry, names, told }
         }
     }
 
@@ -102,14 +105,9 @@ mod platform {
     }
 
     extern "C" fn before_fork() {
-        let invitation = super::super::children::before_fork();
-        let _ = HELD.try_with(|held| {
-            let mut hold = Held::hold();
-            if invitation.is_some() {
-                hold.registry.set_invitation(invitation);
-            }
-            held.replace(Some(hold))
-        });
+        // It records, and takes these locks itself.
+        let told = children::before_fork();
+        let _ = HELD.try_with(|held| held.replace(Some(Held::hold(told))));
     }
 
     extern "C" fn in_parent() {
@@ -119,9 +117,9 @@ mod platform {
     /// The child has no worker: nothing is recorded there until it has a session of its own.
     extern "C" fn in_child() {
         let _ = HELD.try_with(|held| {
-            if let Some(Held { mut registry, names, .. }) = held.take() {
+            if let Some(Held { mut registry, names, told, .. }) = held.take() {
                 drop(names);
-                registry.forget_session();
+                registry.forget_session(told);
             }
             flow::forget();
             thread::forget();

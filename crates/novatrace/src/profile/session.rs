@@ -47,9 +47,15 @@ pub(super) struct Live {
     opened: &'static Location<'static>,
     /// Events of threads whose thread-locals were gone.
     late: AtomicU64,
+    /// What processes that may join it are told.
+    invitation: Option<Invitation>,
 }
 
 impl Live {
+    pub(super) fn invitation(&self) -> Option<&Invitation> {
+        self.invitation.as_ref()
+    }
+
     pub(super) fn link(&self) -> &Arc<Link> {
         &self.link
     }
@@ -291,9 +297,9 @@ impl SessionBuilder {
             capacity_bytes: self.capacity_bytes,
             opened,
             late: AtomicU64::new(0),
+            invitation,
         });
         registry.set_session(Some((Arc::clone(&live), filter)));
-        registry.set_invitation(invitation);
         drop(registry);
         if self.flush_on_panic {
             exit::hook_panics();
@@ -349,8 +355,10 @@ pub struct Report {
 }
 
 impl Session {
-    pub(super) fn is_of(&self, live: &Arc<Live>) -> bool {
-        Arc::ptr_eq(&self.live, live)
+    /// What processes that may join it are told; nothing in a forked child, or when it has ended.
+    pub(super) fn invitation(&self) -> Option<Invitation> {
+        let is_open = registry().session().is_some_and(|live| Arc::ptr_eq(live, &self.live));
+        self.live.invitation().filter(|_| is_open).cloned()
     }
 
     /// For categories, capacity, and other choices.

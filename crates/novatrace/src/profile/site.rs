@@ -184,9 +184,7 @@ pub(super) struct Registry {
     names: Vec<SiteNames>,
     rowed: Vec<&'static dyn Rowed>,
     session: Option<(std::sync::Arc<Live>, Filter)>,
-    /// What the session tells the processes that may join it.
-    invitation: Option<Invitation>,
-    /// The same of the process that this one is a fork of.
+    /// What the process that this one is a fork of told.
     inherited: Option<Invitation>,
 }
 
@@ -195,7 +193,6 @@ static REGISTRY: Mutex<Registry> = Mutex::new(Registry {
     names: Vec::new(),
     rowed: Vec::new(),
     session: None,
-    invitation: None,
     inherited: None,
 });
 
@@ -267,9 +264,6 @@ impl Registry {
     /// Makes `session` the one that records, or nothing any more.
     pub(super) fn set_session(&mut self, session: Option<(std::sync::Arc<Live>, Filter)>) {
         self.session = session;
-        if self.session.is_none() {
-            self.invitation = None;
-        }
         let id = self.session().map_or(0, |live| live.link().id());
         RECORDING.store(id, Ordering::Relaxed);
         self.tell_sites();
@@ -286,22 +280,14 @@ impl Registry {
     }
 
     /// In a forked child, where nothing takes what is recorded: the session is not this process's.
-    pub(super) fn forget_session(&mut self) {
+    pub(super) fn forget_session(&mut self, told: Option<Invitation>) {
         // Its memory is the parent's copy, and whatever its drop would do is the parent's to do.
         std::mem::forget(self.session.take());
-        self.inherited = self.invitation.take().or(self.inherited.take());
+        self.inherited = told.or(self.inherited.take());
         if self.inherited.is_some() {
             children::inherit();
         }
         self.set_session(None);
-    }
-
-    pub(super) fn invitation(&self) -> Option<&Invitation> {
-        self.invitation.as_ref()
-    }
-
-    pub(super) fn set_invitation(&mut self, invitation: Option<Invitation>) {
-        self.invitation = invitation;
     }
 
     /// What the process that this one is a fork of told.

@@ -11,6 +11,7 @@ use super::sizing::Bounds;
 use crate::flight::Flight;
 use crate::generator::{Attribute, OpenSlices, Overlap};
 use crate::name::Name;
+use crate::process;
 use crate::rotate::Rotate;
 
 /// The choices a trace was made with.
@@ -78,6 +79,11 @@ impl Config {
         SequenceId::new(id).expect("numbers begin with 1")
     }
 
+    /// Where the worker is to be: as chosen, or as whoever runs the program has it.
+    pub(crate) fn worker(&self) -> Worker {
+        process::asked_for().unwrap_or(self.worker)
+    }
+
     /// What the process is called.
     pub(crate) fn process_name(&self) -> String {
         if let Some(name) = &self.process_name {
@@ -104,4 +110,33 @@ pub enum Worker {
     ///
     /// `NOVATRACE_WORKER=process` asks for it whatever the program says, and `thread` for the other.
     Process,
+}
+
+impl Worker {
+    const WORDS: [(&'static str, Self); 2] = [("thread", Self::Thread), ("process", Self::Process)];
+
+    /// What it is called in an environment variable, and in Python.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        word_of(&Self::WORDS, self)
+    }
+
+    /// What is called so.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        called(&Self::WORDS, word)
+    }
+}
+
+/// What a choice is called.
+pub(crate) fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], choice: T) -> &'static str {
+    let known = words.iter().find(|(_, other)| *other == choice);
+    known.map_or("", |(word, _)| word)
+}
+
+/// The choice that is called so.
+pub(crate) fn called<T: Copy>(words: &[(&'static str, T)], word: &str) -> Option<T> {
+    words.iter().find_map(|(known, choice)| (*known == word).then_some(*choice))
 }

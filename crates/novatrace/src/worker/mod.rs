@@ -30,7 +30,7 @@ mod ties;
 mod track;
 
 pub use config::Worker;
-pub(crate) use config::{Config, Shared};
+pub(crate) use config::{Config, Shared, called, word_of};
 pub(crate) use describe::{Described, write_header};
 pub(crate) use destination::Destination;
 pub(crate) use link::{Asked, EndRecord, Link};

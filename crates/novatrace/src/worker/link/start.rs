@@ -10,7 +10,7 @@ use novatrace_sink::{FileSink, random, spawn_own};
 use super::{Link, Side};
 use crate::error::{Error, ErrorKind};
 use crate::name::Name;
-use crate::process::{self, Message, Numbers, Program, Served};
+use crate::process::{Message, Numbers, Program, Served};
 use crate::sync;
 use crate::worker::config::{Config, Worker};
 use crate::worker::describe::Described;
@@ -28,7 +28,7 @@ impl Link {
     /// Starts the worker that the choices ask for, which is to write a file.
     pub(crate) fn start_file(config: Config, file: FileSink) -> Result<Arc<Self>, Error> {
         let mut why = None;
-        if process::is_asked_for().unwrap_or(config.worker == Worker::Process) {
+        if config.worker() == Worker::Process {
             match Self::start_process(config.clone(), &file) {
                 Ok(link) => {
                     // The worker has it, with its lock.
