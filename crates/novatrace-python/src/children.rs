@@ -8,7 +8,7 @@ use novatrace::__macro_support::{CHILD_VARIABLE, is_fork};
 use novatrace::SessionBuilder;
 use pyo3::prelude::*;
 
-use crate::error::raise;
+use crate::error::{OrRaise, warn};
 use crate::live::{Session, made_current, program_name, session};
 
 /// The session that is open is one that this process has joined by itself.
@@ -30,39 +30,27 @@ pub(crate) fn _join(py: Python<'_>) -> bool {
     if !is_fork() && !is_told(py) {
         return false;
     }
-    let joined = program_name(py).and_then(|name| {
-        let builder = SessionBuilder::default().process_name(&name);
-        let joined = py.detach(|| builder.join());
-        match joined {
-            Ok(Some(session)) => {
-                let path = session.path();
-                made_current(py, session, path, "its start".to_owned())?;
-                Ok(true)
-            }
-            Ok(None) => Ok(false),
-            Err(error) => Err(raise(py, &error)),
-        }
+    let joined = join(py).unwrap_or_else(|error| {
+        let text = "this process is not in the trace of the one that started it: %s";
+        warn(py, (text, error.value(py)));
+        false
     });
-    if let Ok(joined) = joined {
-        HAS_JOINED.store(joined, Ordering::Relaxed);
-        return joined;
-    }
-    // The program goes on all the same, whatever handlers do.
-    let _ = joined.map_err(|error| tell_failure(py, &error));
-    false
+    HAS_JOINED.store(joined, Ordering::Relaxed);
+    joined
+}
+
+fn join(py: Python<'_>) -> PyResult<bool> {
+    let builder = SessionBuilder::default().process_name(&program_name(py)?);
+    let Some(session) = py.detach(|| builder.join()).or_raise(py)? else { return Ok(false) };
+    let path = session.path();
+    made_current(py, session, path, "its start".to_owned())?;
+    Ok(true)
 }
 
 /// Whether the environment says what may be joined, as Python knows it.
 fn is_told(py: Python<'_>) -> bool {
     let environ = py.import("os").and_then(|os| os.getattr("environ"));
     environ.and_then(|environ| environ.contains(CHILD_VARIABLE)).unwrap_or(false)
-}
-
-fn tell_failure(py: Python<'_>, error: &PyErr) -> PyResult<()> {
-    let logger = py.import("logging")?.call_method1("getLogger", ("novatrace",))?;
-    let text = "this process is not in the trace of the one that started it: %s";
-    logger.call_method1("warning", (text, error.value(py)))?;
-    Ok(())
 }
 
 /// The program opens a session: the one that it has joined by itself is over.

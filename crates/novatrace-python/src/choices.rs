@@ -124,41 +124,17 @@ impl Batch {
 
 /// Where the worker is.
 pub(crate) fn worker(py: Python<'_>, text: &str) -> PyResult<Worker> {
-    match text {
-        "thread" => Ok(Worker::Thread),
-        "process" => Ok(Worker::Process),
-        other => {
-            let message = format!("worker is \"thread\" or \"process\", not {other:?}");
-            Err(value_error(py, message))
-        }
-    }
-}
-
-/// What [`worker`] is given.
-pub(crate) fn worker_name(worker: Worker) -> &'static str {
-    if worker == Worker::Process { "process" } else { "thread" }
+    Worker::of_word(text).ok_or_else(|| {
+        value_error(py, format!("worker is \"thread\" or \"process\", not {text:?}"))
+    })
 }
 
 /// What becomes of processes that the program starts.
 pub(crate) fn children(py: Python<'_>, text: &str) -> PyResult<Children> {
-    match text {
-        "quiet" => Ok(Children::Quiet),
-        "join" => Ok(Children::Join),
-        "shard" => Ok(Children::Shard),
-        other => {
-            let message = format!("children are \"quiet\", \"join\" or \"shard\", not {other:?}");
-            Err(value_error(py, message))
-        }
-    }
-}
-
-/// What [`children`] is given.
-pub(crate) fn children_name(children: Children) -> &'static str {
-    match children {
-        Children::Join => "join",
-        Children::Shard => "shard",
-        _ => "quiet",
-    }
+    Children::of_word(text).ok_or_else(|| {
+        let message = format!("children are \"quiet\", \"join\" or \"shard\", not {text:?}");
+        value_error(py, message)
+    })
 }
 
 /// How a trace is compressed, as in `"zlib:6"`.

@@ -87,6 +87,15 @@ pub(crate) fn state_error(py: Python<'_>, message: impl Into<String>) -> PyErr {
     exception(py, "TraceStateError", (message.into(),))
 }
 
+/// Tells the logger `novatrace`, by its arguments. The program goes on all the same, whatever handlers do.
+pub(crate) fn warn<'py>(py: Python<'py>, arguments: impl pyo3::call::PyCallArgs<'py>) {
+    let tell = || {
+        let logger = py.import("logging")?.call_method1("getLogger", ("novatrace",))?;
+        logger.call_method1("warning", arguments)
+    };
+    drop(tell());
+}
+
 /// What a call answers, with the error as an exception.
 pub(crate) trait OrRaise<T> {
     fn or_raise(self, py: Python<'_>) -> PyResult<T>;

@@ -323,7 +323,7 @@ impl TraceGenerator {
     #[doc = stub!("TraceGenerator.worker")]
     #[getter]
     fn worker(&self) -> &'static str {
-        choices::worker_name(self.shared.trace.worker())
+        self.shared.trace.worker().word()
     }
 
     #[doc = stub!("TraceGenerator.list_max_size")]

@@ -151,7 +151,7 @@ pub(crate) fn made_current(
     path: Option<PathBuf>,
     place: String,
 ) -> PyResult<Session> {
-    let worker = choices::worker_name(session.worker());
+    let worker = session.worker().word();
     let fallback = session.worker_fallback().map(str::to_owned);
     let env = child_env_of(&session);
     let session = Arc::new(Mutex::new(Some(session)));
@@ -266,7 +266,7 @@ impl Session {
     fn children(&self) -> &'static str {
         let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let children = session.as_ref().map_or(Children::Quiet, novatrace::Session::children);
-        choices::children_name(children)
+        children.word()
     }
 
     #[doc = stub!("Session.set_categories")]

@@ -14,7 +14,7 @@ use std::ptr;
 
 use novatrace::__macro_support::CallSite;
 use novatrace::LiveTrack;
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -111,18 +111,21 @@ mod spare {
     }
 }
 
+/// The interpreter's memory, for an object of its own.
+fn room<T>(_: Python<'_>) -> PyResult<*mut T> {
+    // SAFETY: the thread is attached.
+    let memory = unsafe { ffi::PyObject_Malloc(size_of::<T>()) }.cast::<T>();
+    if memory.is_null() { Err(PyMemoryError::new_err(())) } else { Ok(memory) }
+}
+
 /// The span as an object of Python's.
 #[inline(always)]
 pub(crate) fn object(py: Python<'_>, span: Span) -> PyResult<Object> {
     let class = CLASS.get(py).expect("the class is made with the module").as_ptr();
     let instance = match spare::take() {
         Some(instance) => instance,
-        // SAFETY: the interpreter's memory, for an object of its own; the thread is attached.
-        None => unsafe { ffi::PyObject_Malloc(size_of::<Instance>()) }.cast::<Instance>(),
+        None => room(py)?,
     };
-    if instance.is_null() {
-        return Err(pyo3::exceptions::PyMemoryError::new_err(()));
-    }
     // SAFETY: room for an instance, which nothing else has, and its class.
     unsafe {
         (&raw mut (*instance).call).write(call);
@@ -371,12 +374,9 @@ pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ];
     for (name, signature, method) in methods {
         let method = method_of(&span, name, signature, method)?;
+        let memory = room::<Binding>(py)?;
         // SAFETY: room for a `Binding`, whose class it becomes; it has the method for ever.
         let bound = unsafe {
-            let memory = ffi::PyObject_Malloc(size_of::<Binding>()).cast::<Binding>();
-            if memory.is_null() {
-                return Err(pyo3::exceptions::PyMemoryError::new_err(()));
-            }
             (&raw mut (*memory).method).write(method.into_ptr());
             Bound::from_owned_ptr(py, ffi::PyObject_Init(memory.cast(), binding.as_type_ptr()))
         };

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use novatrace::__macro_support::{serve, set_command};
 use pyo3::prelude::*;
 
+use crate::error::warn;
+
 /// What the interpreter runs: this module by itself, from its file, without the package.
 const PROGRAM: &str = "\
 import sys
@@ -55,11 +57,5 @@ pub(crate) fn _serve_worker(py: Python<'_>, arguments: Vec<OsString>) {
 /// Says once that a trace has no process to itself, if one was asked for.
 pub(crate) fn tell_fallback(py: Python<'_>, path: &Path, why: Option<&str>) {
     let Some(why) = why else { return };
-    let tell = || {
-        let logger = py.import("logging")?.call_method1("getLogger", ("novatrace",))?;
-        let text = "the worker of %s is a thread and not a process: %s";
-        logger.call_method1("warning", (text, path, why))
-    };
-    // The trace records all the same, whatever handlers do.
-    drop(tell());
+    warn(py, ("the worker of %s is a thread and not a process: %s", path, why));
 }
