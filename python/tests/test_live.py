@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import copy
 import functools
 import gc
 import inspect
@@ -11,6 +12,7 @@ import pickle
 import threading
 import time
 import types
+import weakref
 
 import pytest
 
@@ -142,6 +144,88 @@ def test_functions_are_decorated_whenever_the_collector_runs():
 
 def test_decorated_functions_are_pickled_by_name():
     assert pickle.loads(pickle.dumps(at_the_top)) is at_the_top
+    assert copy.deepcopy(at_the_top) is at_the_top
+
+
+@pytest.mark.parametrize("is_recording", [False, True])
+@pytest.mark.parametrize("decorate", [novatrace.trace_func, novatrace.trace_func_args])
+def test_decorated_functions_are_called_with_whatever_they_are_given(path, decorate, is_recording):
+    """Which takes another way by number and kind of the arguments."""
+
+    @decorate
+    def echo(*args, **kwargs):
+        return args, kwargs
+
+    class Thing:
+        echo = decorate(lambda self, *args, **kwargs: (self, args, kwargs))
+
+    with novatrace.open(path) if is_recording else contextlib.nullcontext():
+        thing = Thing()
+        bound = thing.echo
+        assert bound.__self__ is thing and bound.__func__ is Thing.__dict__["echo"]
+        assert Thing.echo is Thing.__dict__["echo"]
+        for count in range(8):
+            args = tuple(range(count))
+            named = {f"name{at}": at for at in range(count)}
+            assert echo(*args) == (args, {})
+            assert echo(*args, **named) == (args, named)
+            assert thing.echo(*args) == bound(*args) == Thing.echo(thing, *args) == (thing, args, {})
+            assert thing.echo(*args, **named) == bound(*args, **named) == (thing, args, named)
+        # From C, and by place: no array that the interpreter has made for it.
+        assert [*map(echo, "ab", "cd")] == [(("a", "c"), {}), (("b", "d"), {})]
+        assert (echo(), echo(1), echo(1, 2)) == (((), {}), ((1,), {}), ((1, 2), {}))
+        assert echo(1, 2, 3, 4, 5, a=6) == ((1, 2, 3, 4, 5), {"a": 6})
+        assert (thing.echo(), thing.echo(1), thing.echo(a=1)) == (
+            (thing, (), {}), (thing, (1,), {}), (thing, (), {"a": 1}))
+        with pytest.raises(TypeError, match="argument"):
+            decorate(lambda x: x)()
+
+
+def test_a_decorated_function_is_an_object_like_a_function():
+    @novatrace.trace_func
+    def plain(x):
+        return x
+
+    plain.note = 5
+    assert vars(plain)["note"] == 5 and plain.__wrapped__(1) == 1
+    plain.__dict__ = {"note": 6}
+    assert plain.note == 6 and not hasattr(plain, "__wrapped__") and plain(2) == 2
+    with pytest.raises(TypeError):
+        plain.__dict__ = 5
+    assert repr(plain).startswith("<traced <function ")
+    assert callable(plain) and hash(plain) == hash(plain)
+    with pytest.raises(TypeError, match="made by trace_func"):
+        type(plain)()
+    with pytest.raises(TypeError):
+        class Derived(type(plain)):
+            pass
+    with pytest.raises(TypeError):
+        plain._span(1, 2)
+    gone = []
+    weak = weakref.ref(plain, gone.append)
+    assert weak() is plain
+    del plain
+    gc.collect()
+    assert weak() is None and gone == [weak]
+
+
+def test_a_decorated_function_in_a_cycle_is_collected():
+    class Owner:
+        pass
+
+    def cycle():
+        owner = Owner()
+
+        @novatrace.trace_func
+        def plain():
+            return owner
+
+        owner.function, plain.itself = plain, plain
+        return weakref.ref(owner), weakref.ref(plain)
+
+    references = cycle()
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
 
 
 def test_arguments_are_recorded_by_name(oracle, path):

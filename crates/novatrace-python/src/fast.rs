@@ -59,7 +59,7 @@ unsafe fn this<'a, 'py, T: PyClass>(py: Python<'py>, object: &'a Object) -> &'a 
 }
 
 /// A call's arguments by place and by name.
-struct Arguments<'a> {
+pub(crate) struct Arguments<'a> {
     by_place: &'a [Object],
     by_name: &'a [Object],
     names: Object,
@@ -70,7 +70,7 @@ impl<'a> Arguments<'a> {
     ///
     /// - What the interpreter passed.
     #[inline(always)]
-    unsafe fn new(args: *const Object, count: ffi::Py_ssize_t, names: Object) -> Self {
+    pub(crate) unsafe fn new(args: *const Object, count: ffi::Py_ssize_t, names: Object) -> Self {
         let by_name = if names.is_null() {
             0
         } else {
@@ -107,10 +107,11 @@ impl<'a> Arguments<'a> {
         Some(taken)
     }
 
-    /// Calls `function` with the same arguments.
-    #[cold]
-    fn pass_on(&self, function: &Bound<'_, PyAny>) -> PyResult<Object> {
-        let py = function.py();
+    /// As those who are not quick have them.
+    pub(crate) fn collect<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)> {
         let object = |&object: &Object| {
             // SAFETY: an argument, which lives for the call.
             unsafe { Bound::from_borrowed_ptr(py, object) }
@@ -122,7 +123,33 @@ impl<'a> Arguments<'a> {
             let name = unsafe { ffi::PyTuple_GetItem(self.names, at.cast_signed()) };
             by_name.set_item(object(&name), object(argument))?;
         }
+        Ok((by_place, by_name))
+    }
+
+    /// Calls `function` with the same arguments.
+    #[cold]
+    fn pass_on(&self, function: &Bound<'_, PyAny>) -> PyResult<Object> {
+        let (by_place, by_name) = self.collect(function.py())?;
         Ok(function.call(by_place, Some(&by_name))?.into_ptr())
+    }
+
+    /// The same, without a tuple if they are few.
+    #[inline(always)]
+    pub(crate) fn pass_on_quickly(&self, function: &Bound<'_, PyAny>) -> PyResult<Object> {
+        let end = ptr::null_mut::<ffi::PyObject>();
+        let f = function.as_ptr();
+        // SAFETY: a function, and its arguments to the null.
+        let answer = unsafe {
+            match (self.by_place, self.by_name) {
+                ([], []) => ffi::PyObject_CallFunctionObjArgs(f, end),
+                (&[a], []) => ffi::PyObject_CallFunctionObjArgs(f, a, end),
+                (&[a, b], []) => ffi::PyObject_CallFunctionObjArgs(f, a, b, end),
+                (&[a, b, c], []) => ffi::PyObject_CallFunctionObjArgs(f, a, b, c, end),
+                (&[a, b, c, d], []) => ffi::PyObject_CallFunctionObjArgs(f, a, b, c, d, end),
+                _ => return self.pass_on(function),
+            }
+        };
+        if answer.is_null() { Err(PyErr::fetch(function.py())) } else { Ok(answer) }
     }
 }
 
@@ -254,7 +281,7 @@ macro_rules! documented {
     };
     (@ $($text:expr),+) => {{
         const TEXT: &str = concat!($($text,)+ "\0");
-        const DOCUMENTED: &CStr = match CStr::from_bytes_with_nul(TEXT.as_bytes()) {
+        const DOCUMENTED: &::std::ffi::CStr = match ::std::ffi::CStr::from_bytes_with_nul(TEXT.as_bytes()) {
             Ok(text) => text,
             Err(_) => panic!("a docstring has no zero in it"),
         };

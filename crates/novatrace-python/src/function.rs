@@ -1,16 +1,16 @@
-//! Decorated functions: each call is a span. Belongs here: the object that stands for the function. Does
-//! not: spans, what arguments look like.
+//! Decorated functions: each call is a span. Belongs here: what becomes of a function that is decorated, and what of
+//! a call is recorded. Does not: the object that stands for it, spans, what arguments look like.
 
 use novatrace::__macro_support::{CallSite, Fields};
 use novatrace::{LiveTrack, Name};
-use pyo3::exceptions::{PySystemError, PyTypeError};
-use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::frame::Place;
 use crate::live::{Opened, Said, say_args};
+use crate::traced;
 use crate::value::{any_text, text};
 
 /// What of a call's arguments is recorded.
@@ -20,18 +20,15 @@ struct Arguments {
     skipped: Vec<String>,
 }
 
-#[doc = stub!("Traced")]
-#[pyclass(dict, weakref, frozen, module = "novatrace")]
+/// What is decorated, and how each of its calls is recorded.
 pub(crate) struct Traced {
-    /// Always there. The collector looks at an object when it has made its `__dict__`, which is before any of this
-    /// is written: it finds zeros, which are `None`.
-    function: Option<Py<PyAny>>,
+    pub(crate) function: Py<PyAny>,
     site: &'static CallSite,
     track: Option<LiveTrack>,
     arguments: Option<Arguments>,
     place: Option<Place>,
     /// What each call's span says beside that.
-    said: Said,
+    pub(crate) said: Said,
 }
 
 impl Traced {
@@ -70,14 +67,14 @@ impl Traced {
         };
         let site = CallSite::made(Name::new(&name).as_str(), category);
         let traced = Self {
-            function: Some(function.clone().unbind()),
+            function: function.clone().unbind(),
             site,
             track,
             arguments,
             place: if with_place { code.as_ref().and_then(Place::of_code) } else { None },
             said,
         };
-        let traced = Bound::new(py, traced)?.into_any();
+        let traced = traced::new(py, traced)?;
         let flavour = code.map_or(Ok(0), |code| code.getattr("co_flags")?.extract::<u32>())?;
         // CO_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR
         if flavour & 0x3A0 != 0 {
@@ -92,34 +89,30 @@ impl Traced {
         Ok(traced.unbind())
     }
 
-    fn function<'py>(&self, py: Python<'py>) -> PyResult<&Bound<'py, PyAny>> {
-        let function = self.function.as_ref().map(|function| function.bind(py));
-        function.ok_or_else(|| PySystemError::new_err("a function that is not there yet"))
-    }
-
-    fn open(
+    /// Begins the span of a call, whose arguments are asked for if they are recorded.
+    #[inline(always)]
+    pub(crate) fn open<'py>(
         &self,
-        py: Python<'_>,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
+        py: Python<'py>,
+        args: impl FnOnce() -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>,
     ) -> PyResult<Opened> {
         let Some(on) = self.site.on() else { return Ok(Opened::No) };
-        let say = |fields: &mut Fields| self.say(py, fields, args, kwargs);
+        let say = |fields: &mut Fields| self.say(py, fields, args);
         Opened::begin(py, on, self.site, self.track.as_ref(), self.site.name(), say)
     }
 
-    fn say(
+    fn say<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         fields: &mut Fields,
-        args: &Bound<'_, PyTuple>,
-        kwargs: Option<&Bound<'_, PyDict>>,
+        args: impl FnOnce() -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>,
     ) -> PyResult<()> {
         if let Some(place) = &self.place {
             place.say(py, fields);
         }
         self.said.say(py, fields)?;
         let Some(Arguments { names, skipped }) = &self.arguments else { return Ok(()) };
+        let (args, kwargs) = args()?;
         let shown = PyDict::new(py);
         let is_skipped = |name: &str| skipped.iter().any(|skipped| skipped == name);
         let mut rest = Vec::new();
@@ -133,7 +126,7 @@ impl Traced {
         if !rest.is_empty() && !is_skipped("args") {
             shown.set_item(intern!(py, "args"), rest)?;
         }
-        for (name, value) in kwargs.into_iter().flatten() {
+        for (name, value) in kwargs {
             if !is_skipped(&text(&any_text(&name)?)) {
                 shown.set_item(name, value)?;
             }
@@ -188,79 +181,20 @@ pub(crate) fn function_name(function: &Bound<'_, PyAny>) -> PyResult<String> {
     Ok(text(&any_text(&name)?).into_owned())
 }
 
-#[pymethods]
-impl Traced {
-    #[pyo3(signature = (*args, **kwargs))]
-    fn __call__<'py>(
-        &self,
-        py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let mut opened = self.open(py, args, kwargs)?;
-        let answer = self.function(py)?.call(args, kwargs);
-        opened.end();
-        answer
-    }
-
-    /// Bound to an object, as a function is.
-    fn __get__<'py>(
-        slf: Bound<'py, Self>,
-        object: &Bound<'py, PyAny>,
-        class: Option<&Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let _ = class;
-        if object.is_none() {
-            return Ok(slf.into_any());
-        }
-        let py = slf.py();
-        py.import(intern!(py, "types"))?.call_method1(intern!(py, "MethodType"), (slf, object))
-    }
-
-    /// A span of the call, for functions that are more than one call.
-    #[pyo3(signature = (args, kwargs, /))]
-    fn _span<'py>(
-        slf: Bound<'py, Self>,
-        args: Bound<'py, PyTuple>,
-        kwargs: Bound<'py, PyDict>,
-    ) -> TracedCall {
-        TracedCall {
-            traced: slf.unbind(),
-            args: args.unbind(),
-            kwargs: kwargs.unbind(),
-            opened: Opened::No,
-        }
-    }
-
-    /// By its name, as functions are pickled.
-    fn __reduce__(&self, py: Python<'_>) -> PyResult<String> {
-        function_name(self.function(py)?)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("<traced {}>", self.function(py)?.repr()?))
-    }
-
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.function)?;
-        visit.call(&self.said.args)
-    }
-}
-
 /// One call of a coroutine or generator function, as a context manager.
 #[pyclass(module = "novatrace")]
 pub(crate) struct TracedCall {
-    traced: Py<Traced>,
-    args: Py<PyTuple>,
-    kwargs: Py<PyDict>,
-    opened: Opened,
+    pub(crate) traced: Py<PyAny>,
+    pub(crate) args: Py<PyTuple>,
+    pub(crate) kwargs: Py<PyDict>,
+    pub(crate) opened: Opened,
 }
 
 #[pymethods]
 impl TracedCall {
     fn __enter__(&mut self, py: Python<'_>) -> PyResult<()> {
-        let traced = self.traced.get();
-        self.opened = traced.open(py, self.args.bind(py), Some(self.kwargs.bind(py)))?;
+        let args = || Ok((self.args.bind(py).clone(), self.kwargs.bind(py).clone()));
+        self.opened = traced::of(self.traced.bind(py))?.open(py, args)?;
         Ok(())
     }
 

@@ -17,6 +17,7 @@ macro_rules! stub {
 mod arrays;
 mod children;
 mod choices;
+mod class;
 mod command;
 mod error;
 mod fast;
@@ -30,6 +31,7 @@ mod live;
 mod monitor;
 mod span;
 mod task;
+mod traced;
 mod value;
 mod worker;
 
@@ -44,7 +46,7 @@ mod _novatrace {
     #[pymodule_export]
     use super::flow::Flow;
     #[pymodule_export]
-    use super::function::{Traced, trace_func, trace_func_args};
+    use super::function::{trace_func, trace_func_args};
     #[pymodule_export]
     use super::generator::{
         _finish_all, OpenSlice, PyCounterTrack, PyGroup, Stats, TraceGenerator, Track,
@@ -74,6 +76,7 @@ mod _novatrace {
         // What is public is said by the package.
         module.delattr("__all__")?;
         super::span::set_up(module)?;
+        super::traced::set_up(module)?;
         super::fast::set_up(module)?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("_finish_all")?,))?;

@@ -8,19 +8,20 @@
 #![expect(unsafe_code, reason = "a class of the interpreter's, by hand")]
 
 use std::cell::Cell;
-use std::ffi::{CStr, c_ulong, c_void};
+use std::ffi::c_void;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr;
 
 use novatrace::__macro_support::CallSite;
 use novatrace::LiveTrack;
-use pyo3::exceptions::{PyMemoryError, PyTypeError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyString, PyType};
 
+use crate::class::{END, HAS_VECTORCALL, class, place, room, slot};
 use crate::error::state_error;
 use crate::fast::{Method, Object, called, documented, method_of};
 use crate::function::Traced;
@@ -109,13 +110,6 @@ mod spare {
     pub(super) fn give(_: *mut super::Instance) -> bool {
         false
     }
-}
-
-/// The interpreter's memory, for an object of its own.
-fn room<T>(_: Python<'_>) -> PyResult<*mut T> {
-    // SAFETY: the thread is attached.
-    let memory = unsafe { ffi::PyObject_Malloc(size_of::<T>()) }.cast::<T>();
-    if memory.is_null() { Err(PyMemoryError::new_err(())) } else { Ok(memory) }
 }
 
 /// The span as an object of Python's.
@@ -299,53 +293,11 @@ unsafe extern "C" fn bind(binding: Object, object: Object, _: Object) -> Object 
     }
 }
 
-/// A class from its description.
-///
-/// # Safety
-///
-/// - The slots are functions of their signatures, on instances of `size` bytes.
-unsafe fn class<'py>(
-    py: Python<'py>,
-    name: &'static CStr,
-    size: usize,
-    flags: c_ulong,
-    slots: &mut [ffi::PyType_Slot],
-) -> PyResult<Bound<'py, PyType>> {
-    let mut spec = ffi::PyType_Spec {
-        name: name.as_ptr(),
-        basicsize: size.try_into()?,
-        itemsize: 0,
-        flags: u32::try_from(ffi::Py_TPFLAGS_DEFAULT | flags)?,
-        slots: slots.as_mut_ptr(),
-    };
-    // SAFETY: this function's contract; a new reference, or null with an exception.
-    let class = unsafe { Bound::from_owned_ptr_or_err(py, ffi::PyType_FromSpec(&raw mut spec)) }?;
-    Ok(class.cast_into::<PyType>()?)
-}
-
-const fn slot(slot: i32, pfunc: *mut c_void) -> ffi::PyType_Slot {
-    ffi::PyType_Slot { slot, pfunc }
-}
-
-const END: ffi::PyType_Slot = slot(0, ptr::null_mut());
-
-/// `Py_TPFLAGS_HAVE_VECTORCALL`, which is in the stable ABI since 3.12, and the same since 3.8.
-const HAS_VECTORCALL: c_ulong = 1 << 11;
-
 /// Makes the class, and gives it to the module.
 pub(crate) fn set_up(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let offset = offset_of!(Instance, call).cast_signed();
-    let mut members = [
-        ffi::PyMemberDef {
-            name: c"__vectorcalloffset__".as_ptr(),
-            type_code: ffi::Py_T_PYSSIZET,
-            offset,
-            flags: ffi::Py_READONLY,
-            doc: ptr::null(),
-        },
-        ffi::PyMemberDef::default(),
-    ];
+    let mut members = [place(c"__vectorcalloffset__", offset), ffi::PyMemberDef::default()];
     let mut slots = [
         slot(ffi::Py_tp_dealloc, dealloc as *mut c_void),
         slot(ffi::Py_tp_call, call_with_tuple as *mut c_void),
