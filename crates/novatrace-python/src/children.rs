@@ -4,12 +4,12 @@
 use std::ffi::OsString;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use novatrace::__macro_support::{CHILD_VARIABLE, is_fork};
+use novatrace::__macro_support::{CHILD_VARIABLE, child_started, is_fork};
 use novatrace::SessionBuilder;
 use pyo3::prelude::*;
 
 use crate::error::{OrRaise, warn};
-use crate::live::{Session, made_current, program_name, session};
+use crate::live::{Session, made_current, name_thread, program_name, session};
 
 /// The session that is open is one that this process has joined by itself.
 static HAS_JOINED: AtomicBool = AtomicBool::new(false);
@@ -18,9 +18,19 @@ static HAS_JOINED: AtomicBool = AtomicBool::new(false);
 pub(crate) fn tell(py: Python<'_>, env: Option<(&'static str, OsString)>) -> PyResult<()> {
     let environ = py.import("os")?.getattr("environ")?;
     match env {
-        Some((name, value)) => environ.set_item(name, value),
+        Some((name, value)) => {
+            py.import("novatrace._children")?.call_method0("watch_programs")?;
+            environ.set_item(name, value)
+        }
         None => environ.call_method1("pop", (CHILD_VARIABLE, py.None())).map(drop),
     }
+}
+
+/// A program was started, as the process of that number.
+#[pyfunction]
+pub(crate) fn _child_started(py: Python<'_>, process: u32) {
+    name_thread(py);
+    child_started(process);
 }
 
 /// Joins the trace of the process that started this one, if there is one to join. Answers whether.

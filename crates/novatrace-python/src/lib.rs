@@ -40,7 +40,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _novatrace {
     #[pymodule_export]
-    use super::children::_join;
+    use super::children::{_child_started, _join};
     #[pymodule_export]
     use super::command::_command;
     #[pymodule_export]

@@ -169,7 +169,7 @@ pub mod __macro_support {
     pub use crate::process::{serve, set_command};
     pub use crate::profile::{
         AddDebug, AddPlain, AddSerialized, CHILD_VARIABLE, CallSite, Fields, InSpan, LazyName,
-        LooseSpan, Place, Running, Said, SiteOn, Task, TaskRow, Value, child_env_of,
+        LooseSpan, Place, Running, Said, SiteOn, Task, TaskRow, Value, child_env_of, child_started,
         end_those_said, flow_of, is_fork, make_ready, matches, never, ticks, ticks_in,
     };
     pub use crate::sync::wait_by;

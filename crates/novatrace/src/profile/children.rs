@@ -12,6 +12,7 @@ use novatrace_sink::Compression;
 use super::flow::{flow, flow_of};
 use super::session::{Session, SessionBuilder};
 use super::site::registry;
+use crate::FlowId;
 use crate::error::{Error, ErrorKind};
 use crate::sink;
 use crate::worker::{Config, Worker, called, word_of};
@@ -72,6 +73,37 @@ pub fn is_fork() -> bool {
     IS_FORK.load(Ordering::Relaxed)
 }
 
+/// The arrow from where a process was started to its first event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrow {
+    /// That flow's, which one process is told of.
+    Of(u64),
+    /// For each process of any number that are told the same, by this and the process's number: whoever starts it
+    /// learns that number, and says where it was.
+    OfProcess(u64),
+}
+
+impl Arrow {
+    fn of_process(base: u64, process: u32) -> FlowId {
+        // Not among those that are counted up from anywhere near it.
+        flow_of(base ^ (u64::from(process) << 32))
+    }
+
+    fn to_word(self) -> String {
+        match self {
+            Self::Of(flow) => flow.to_string(),
+            Self::OfProcess(base) => format!("+{base}"),
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        Some(match word.strip_prefix('+') {
+            Some(base) => Self::OfProcess(base.parse().ok()?),
+            None => Self::Of(word.parse().ok()?),
+        })
+    }
+}
+
 /// What a session tells the processes that may join it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Invitation {
@@ -80,8 +112,7 @@ pub(super) struct Invitation {
     compression: Compression,
     categories: Option<String>,
     parent: u32,
-    /// From where the process was started to its first event.
-    flow: Option<u64>,
+    arrow: Arrow,
     path: PathBuf,
 }
 
@@ -94,7 +125,7 @@ impl Invitation {
             compression: builder.config.compression,
             categories: builder.categories.clone(),
             parent: std::process::id(),
-            flow: None,
+            arrow: Arrow::OfProcess(flow().get()),
             // Whatever folder the child goes to.
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         }
@@ -102,13 +133,13 @@ impl Invitation {
 
     /// As a variable has it: what the path may not be mistaken for comes before it.
     fn to_variable(&self) -> OsString {
-        let Self { children, worker, compression, categories, parent, flow, path } = self;
+        let Self { children, worker, compression, categories, parent, arrow, path } = self;
         // What stands for any one character stands for this one, too.
         let categories = categories.as_deref().unwrap_or_default().replace(';', "?");
         let (children, worker) = (children.word(), worker.word());
-        let flow = flow.unwrap_or_default();
+        let arrow = arrow.to_word();
         let mut text = OsString::from(format!(
-            "{children};{worker};{compression};{categories};{parent};{flow};"
+            "{children};{worker};{compression};{categories};{parent};{arrow};"
         ));
         text.push(path);
         text
@@ -124,10 +155,10 @@ impl Invitation {
         let compression = words.next()?.parse().ok()?;
         let categories = Some(words.next()?.to_owned()).filter(|globs| !globs.is_empty());
         let parent = words.next()?.parse().ok()?;
-        let flow = Some(words.next()?.parse().ok()?).filter(|flow| *flow != 0);
+        let arrow = Arrow::of_word(words.next()?)?;
         // The session's own process is no child of it.
         let is_child = parent != std::process::id();
-        let told = Self { children, worker, compression, categories, parent, flow, path };
+        let told = Self { children, worker, compression, categories, parent, arrow, path };
         is_child.then_some(told)
     }
 
@@ -138,7 +169,7 @@ impl Invitation {
         }
         let from = flow();
         crate::instant!("child process", category = "process", how = how, flow_out = from);
-        Some(Self { flow: Some(from.get()), ..self.clone() })
+        Some(Self { arrow: Arrow::Of(from.get()), ..self.clone() })
     }
 }
 
@@ -226,10 +257,26 @@ impl SessionBuilder {
         };
         if session.is_some() {
             let parent = invitation.parent;
-            if let Some(flow) = invitation.flow.map(flow_of) {
-                crate::instant!("joined", category = "process", parent = parent, flow_end = flow);
-            } else {
-                crate::instant!("joined", category = "process", parent = parent);
+            match invitation.arrow {
+                Arrow::Of(flow) => {
+                    let flow = flow_of(flow);
+                    crate::instant!(
+                        "joined",
+                        category = "process",
+                        parent = parent,
+                        flow_end = flow
+                    );
+                }
+                // Whoever started this process may be late to say so: not the end, which must not come first.
+                Arrow::OfProcess(base) => {
+                    let flow = Arrow::of_process(base, std::process::id());
+                    crate::instant!(
+                        "joined",
+                        category = "process",
+                        parent = parent,
+                        flow_in = flow
+                    );
+                }
             }
         }
         Ok(session)
@@ -309,12 +356,30 @@ pub(super) fn share(
     }
 }
 
-/// [`Session::child_env`] for any number of programs, to which no arrow leads.
+/// [`Session::child_env`] for any number of programs, of each of which [`child_started`] is to be told: an arrow leads
+/// from there to where it joins.
 #[doc(hidden)]
 #[must_use]
 pub fn child_env_of(session: &Session) -> Option<(&'static str, OsString)> {
     let invitation = session.invitation().filter(|told| told.children != Children::Quiet)?;
     Some((VARIABLE, invitation.to_variable()))
+}
+
+/// The process of that number was started, and told what [`child_env_of`] the session that is open says.
+#[doc(hidden)]
+pub fn child_started(process: u32) {
+    let told = registry().session().and_then(|session| session.invitation().cloned());
+    let Some(Invitation { children, arrow: Arrow::OfProcess(base), .. }) = told else { return };
+    if children != Children::Quiet {
+        let from = Arrow::of_process(base, process);
+        crate::instant!(
+            "child process",
+            category = "process",
+            how = "program",
+            pid = process,
+            flow_out = from
+        );
+    }
 }
 
 impl Session {

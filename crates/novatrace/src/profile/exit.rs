@@ -14,7 +14,7 @@ pub(super) fn prepare() {
     prepare_for_forks();
 }
 
-/// To be called before the first trace whose memory a forked child would share.
+/// To be called before the first trace.
 pub(crate) fn prepare_for_forks() {
     static ONCE: Once = Once::new();
     ONCE.call_once(platform::prepare_for_forks);

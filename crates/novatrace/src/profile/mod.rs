@@ -19,7 +19,9 @@ mod thread;
 mod track;
 
 pub use args::{AddDebug, AddPlain, AddSerialized, Said, Value};
-pub use children::{Children, VARIABLE as CHILD_VARIABLE, child_env_of, is_fork, join};
+pub use children::{
+    Children, VARIABLE as CHILD_VARIABLE, child_env_of, child_started, is_fork, join,
+};
 pub(crate) use clock::{Clock, Timeline, prepare as prepare_clock, set as set_clock};
 pub use clock::{ClockSource, ticks, ticks_in};
 pub use counter::Counter;

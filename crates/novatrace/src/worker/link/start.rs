@@ -11,6 +11,7 @@ use super::{Link, Side};
 use crate::error::{Error, ErrorKind};
 use crate::name::Name;
 use crate::process::{Message, Numbers, Program, Served};
+use crate::profile;
 use crate::sync;
 use crate::worker::config::{Config, Worker};
 use crate::worker::describe::Described;
@@ -60,6 +61,7 @@ impl Link {
         fallback: Option<String>,
     ) -> Result<Arc<Self>, Error> {
         sync::prepare();
+        profile::prepare_for_forks();
         config.process = std::process::id();
         if let Some(why) = &fallback {
             log::warn!("the trace's worker is a thread and not a process: {why}");
