@@ -1,6 +1,7 @@
 """Processes that the program starts, and that record into its trace if that lets them: forks, those of
 `multiprocessing` by whatever method, and programs that are started."""
 
+import _thread
 import os
 import sys
 
@@ -14,7 +15,13 @@ def _finish_at_exit(_module):
     util.Finalize(None, _finish_all, exitpriority=-1000)
 
 
+# The threads that are about to start programs: a fork that does is another program at once.
+_starting = set()
+
+
 def _join_parent():
+    if _thread.get_ident() in _starting:
+        return
     if _join():
         util = sys.modules.get("multiprocessing.util")
         if util is not None:
@@ -22,7 +29,7 @@ def _join_parent():
             util.register_after_fork(sys.modules[__name__], _finish_at_exit)
 
 
-def _watch(owner, name, number=lambda process: process, kind=lambda function: function):
+def _watch(owner, name, number=lambda process: process, kind=lambda function: function, is_program=True):
     """Has it said of each process that `owner.name` starts, whose number is that of what it answers."""
     start = getattr(owner, name, None)
     if start is None or hasattr(start, "is_watched"):
@@ -32,7 +39,13 @@ def _watch(owner, name, number=lambda process: process, kind=lambda function: fu
 
     @functools.wraps(start)
     def watched(*args, **kwargs):
-        started = start(*args, **kwargs)
+        thread = _thread.get_ident()
+        if is_program:
+            _starting.add(thread)
+        try:
+            started = start(*args, **kwargs)
+        finally:
+            _starting.discard(thread)
         _child_started(number(started))
         return started
 
@@ -54,7 +67,7 @@ def watch_programs():
     _watch(sys.modules.get("subprocess"), "_fork_exec")
     context = sys.modules.get("multiprocessing.context")
     if hasattr(context, "ForkServerProcess"):
-        _watch(context.ForkServerProcess, "_Popen", lambda process: process.pid, staticmethod)
+        _watch(context.ForkServerProcess, "_Popen", lambda process: process.pid, staticmethod, is_program=False)
 
 
 def set_up():

@@ -67,7 +67,7 @@ def open(
 
     `children` says what becomes of processes that the program starts, if they use this package: forks, those of
     `multiprocessing` and `concurrent.futures` by whatever method, and Python programs that have the program's environment.
-    With `"join"` they record into the same file, as processes of their own (`app.pftrace.lock` beside it is there
+    With `"join"` they record into the same file, as processes of their own (`app.pftrace.novatrace-lock` beside it is there
     meanwhile); with `"shard"` into a file of their own beside it, `app.1234.pftrace` by the process's number; with
     `"quiet"` they record nothing until they open a session. By default they join where the worker is a process, and
     are quiet where it is a thread, which takes their last events with it when a pool ends them. What they open

@@ -6,6 +6,23 @@ import inspect
 import types
 
 
+def parameters(function):
+    """What `function` calls its arguments: those that may be given by place, those that are given by name only, and
+    what it calls the rest of both, `None` if there is none."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except Exception:
+        # It does not say, or not yet: annotations may name what there is not.
+        code = getattr(function, "__code__", None)
+        names = list(code.co_varnames[:code.co_argcount]) if code else []
+        return names, [], [None, "kwargs"]
+    by_place = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    by_name = [p.name for p in found if p.kind is p.KEYWORD_ONLY]
+    rest = [next((p.name for p in found if p.kind is kind), None)
+            for kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)]
+    return by_place, by_name, rest
+
+
 def wrap(function, traced):
     """`function`, each call of which is a span of `traced` from its first step to its last."""
     if inspect.iscoroutinefunction(function):
@@ -21,11 +38,11 @@ def wrap(function, traced):
         async def wrapper(*args, **kwargs):
             with traced._span(args, kwargs):
                 generator = function(*args, **kwargs)
-                sent = None
+                step = generator.asend(None)
                 try:
                     while True:
                         try:
-                            item = await generator.asend(sent)
+                            item = await step
                         except StopAsyncIteration:
                             return
                         try:
@@ -33,7 +50,9 @@ def wrap(function, traced):
                         except GeneratorExit:
                             raise
                         except BaseException as error:
-                            sent = yield await generator.athrow(error)
+                            step = generator.athrow(error)
+                        else:
+                            step = generator.asend(sent)
                 finally:
                     await generator.aclose()
 

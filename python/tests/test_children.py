@@ -160,6 +160,51 @@ with novatrace.open(sys.argv[1]):
     assert found == [["its own"]]
 
 
+@pytest.mark.parametrize("worker", ["thread", "process"])
+@pytest.mark.parametrize("way", ["preexec", "exec"])
+def test_a_program_that_takes_a_forks_place_joins(oracle, tmp_path, worker, way):
+    child = "import novatrace; novatrace.instant('in the program')"
+    program = f"""
+        import os, subprocess, sys
+        import novatrace
+        path, worker, way = sys.argv[1:]
+        with novatrace.open(path, children="join", worker=worker):
+            program = [sys.executable, "-c", {child!r}]
+            if way == "preexec":
+                subprocess.run(program, check=True, preexec_fn=os.setsid)
+            else:
+                fork = os.fork()
+                if fork == 0:
+                    os.execv(program[0], program)
+                assert os.waitpid(fork, 0)[1] == 0
+    """
+    path = tmp_path / "trace"
+    run(tmp_path, program, str(path), worker, way)
+    loaded = oracle.read(path)
+    # The fork may have joined, too, before.
+    found = [set(counts) for counts in names(loaded).values()]
+    assert {"in the program", "joined"} in found, found
+
+
+def test_closing_again_what_was_closed_leaves_the_next_session_alone(tmp_path):
+    program = """
+        import os, sys
+        import novatrace
+        first = novatrace.open(sys.argv[1], children="join")
+        first.close()
+        second = novatrace.open(sys.argv[2], children="join")
+        told = os.environ["NOVATRACE_JOIN"]
+        try:
+            first.close()
+        except novatrace.TraceStateError:
+            pass
+        assert os.environ["NOVATRACE_JOIN"] == told
+        second.close()
+        assert "NOVATRACE_JOIN" not in os.environ
+    """
+    run(tmp_path, program, str(tmp_path / "first"), str(tmp_path / "second"))
+
+
 @pytest.mark.parametrize("children", [None, "quiet"])
 def test_children_are_quiet_beside_a_thread(oracle, tmp_path, children):
     program = f"""
@@ -202,7 +247,7 @@ def test_a_process_that_a_pool_kills_loses_nothing_with_a_worker_of_its_own(orac
     """
     path = tmp_path / "trace"
     run(tmp_path, program, str(path))
-    lock = pathlib.Path(f"{path}.lock")
+    lock = pathlib.Path(f"{path}.novatrace-lock")
     for _ in range(1_000):
         if not lock.exists():
             break
@@ -233,6 +278,12 @@ def test_shards(oracle, tmp_path):
 def test_what_cannot_be_joined_is_refused_by_name(tmp_path):
     with pytest.raises(novatrace.TraceValueError, match='"quiet", "join" or "shard", not "both"'):
         novatrace.open(tmp_path / "trace", children="both")
+    with novatrace.open(tmp_path / "trace.pftrace", rotate_bytes=1 << 20):
+        novatrace.instant("kept")
+    (part,) = tmp_path.glob("trace.*")
+    size = part.stat().st_size
     with pytest.raises(novatrace.TraceError, match="child processes cannot join"):
-        novatrace.open(tmp_path / "trace", children="join", rotate_bytes=1 << 20)
+        novatrace.open(tmp_path / "trace.pftrace", children="join", rotate_bytes=1 << 20)
+    # What was there before is.
+    assert part.stat().st_size == size > 0
     assert novatrace.session() is None or novatrace.session().closed

@@ -9,6 +9,7 @@ import gc
 import inspect
 import logging
 import pickle
+import sys
 import threading
 import time
 import types
@@ -207,6 +208,117 @@ def test_a_decorated_function_is_an_object_like_a_function():
     del plain
     gc.collect()
     assert weak() is None and gone == [weak]
+
+
+@pytest.mark.parametrize("is_recording", [False, True])
+def test_what_a_span_or_a_function_holds_is_let_go_with_it(path, is_recording):
+    """It was kept until the next call of another kind, for each span."""
+    class Held:
+        pass
+
+    with novatrace.open(path) if is_recording else contextlib.nullcontext():
+        name = "".join(["a", " name"])
+        before = sys.getrefcount(name)
+        for _ in range(1_000):
+            with novatrace.trace(name):
+                pass
+        assert sys.getrefcount(name) == before
+        held = Held()
+        weak = weakref.ref(held)
+        with novatrace.trace("span", held=held):
+            pass
+        del held
+        assert weak() is None
+        held = Held()
+        weak = weakref.ref(held)
+        decorated = novatrace.trace_func(lambda: held)
+        decorated()
+        before = sys.getrefcount(decorated)
+        for _ in range(100):
+            with pytest.raises(TypeError):
+                decorated._span(1, 2)
+        assert sys.getrefcount(decorated) == before
+        del decorated, held
+        assert weak() is None
+
+
+def test_a_generator_that_its_object_holds_is_collected(path):
+    class Owner:
+        @novatrace.trace_func
+        def rows(self):
+            yield 1
+
+    with novatrace.open(path):
+        owner = Owner()
+        owner.rows = owner.rows()
+        assert next(owner.rows) == 1
+        weak = weakref.ref(owner)
+        del owner
+        gc.collect()
+        assert weak() is None
+
+
+def test_exceptions_are_thrown_into_asynchronous_generators_as_into_plain_ones(path):
+    def generator(caught):
+        async def values():
+            while True:
+                try:
+                    yield len(caught)
+                except ValueError as error:
+                    caught.append(error)
+                    if len(caught) == 3:
+                        return
+        return values
+
+    async def run(values):
+        found = [await values.asend(None)]
+        with pytest.raises(StopAsyncIteration):
+            for _ in range(5):
+                found.append(await values.athrow(ValueError()))
+        return found
+
+    with novatrace.open(path):
+        expected = asyncio.run(run(generator([])()))
+        assert asyncio.run(run(novatrace.trace_func(generator([]))())) == expected == [0, 1, 2]
+
+        @contextlib.asynccontextmanager
+        @novatrace.trace_func
+        async def suppressing():
+            try:
+                yield
+            except ValueError:
+                pass
+
+        async def use():
+            async with suppressing():
+                raise ValueError
+        asyncio.run(use())
+
+
+def test_what_is_not_to_be_recorded_is_not_by_whatever_name_it_is_given(oracle, path):
+    def inner(user, token, *rest, note=None, **more):
+        return user
+
+    @functools.wraps(inner)
+    def outer(*args, **kwargs):
+        return inner(*args, **kwargs)
+
+    decorate = novatrace.trace_func_args(name="call", skip=["token"])
+    rest = novatrace.trace_func_args(name="call", skip=["token", "rest", "more"])
+    with novatrace.open(path):
+        decorate(functools.lru_cache(inner))("u", "SECRET")
+        decorate(outer)("u", "SECRET")
+        decorate(novatrace.trace_func(inner))("u", "SECRET")
+        decorate(functools.partial(inner, "u"))("SECRET")
+        decorate(outer)("u", token="SECRET")
+        rest(inner)("u", "SECRET", "SECRET", note=1, other="SECRET")
+        for skip in ["tokens"], ["token", "nothing"]:
+            with pytest.raises(novatrace.TraceValueError, match="no parameter called"):
+                novatrace.trace_func_args(skip=skip)(lambda token: token)
+    oracle.read(path)
+    assert not oracle.rows("select 1 from args where string_value like '%SECRET%'")
+    shown = [row[3] for row in oracle.thread_slices() if row[1] == "call"]
+    assert shown == [{"user": "u"}, {"user": "u"}, {"user": "u"}, {}, {"user": "u"}, {"user": "u", "note": 1}]
 
 
 def test_a_decorated_function_in_a_cycle_is_collected():

@@ -245,7 +245,7 @@ fn a_fork_that_goes_on_after_its_parent_is_in_the_trace() {
     let oracle = oracle_or_skip!();
     let folder = tempfile::tempdir().expect("a temporary folder");
     run("a_fork_that_goes_on_after_its_parent_is_in_the_trace", folder.path());
-    let lock = folder.path().join("trace.lock");
+    let lock = folder.path().join("trace.novatrace-lock");
     for _ in 0..1_000 {
         if !lock.exists() {
             break;

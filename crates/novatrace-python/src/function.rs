@@ -1,13 +1,14 @@
 //! Decorated functions: each call is a span. Belongs here: what becomes of a function that is decorated, and what of
 //! a call is recorded. Does not: the object that stands for it, spans, what arguments look like.
 
-use novatrace::__macro_support::{CallSite, Fields};
+use novatrace::__macro_support::{CallSite, Fields, SiteOn};
 use novatrace::{LiveTrack, Name};
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
+use crate::error::{state_error, value_error};
 use crate::frame::Place;
 use crate::live::{Opened, Said, say_args};
 use crate::traced;
@@ -18,6 +19,39 @@ struct Arguments {
     /// Of the parameters that are given by place, in their order.
     names: Vec<Py<PyString>>,
     skipped: Vec<String>,
+    /// Whether what has no name of its own is not recorded, given by place and by name.
+    skips_rest: [bool; 2],
+    /// Those of the parameters that can be given by name only.
+    by_name: Vec<String>,
+}
+
+impl Arguments {
+    fn new(function: &Bound<'_, PyAny>, skipped: Vec<String>) -> PyResult<Self> {
+        let py = function.py();
+        // What is called in the end may take its arguments by other names than what calls it.
+        let parameters = py.import("novatrace._shims")?.call_method1("parameters", (function,))?;
+        let (names, by_name, rest): (Vec<Py<PyString>>, Vec<String>, [Option<String>; 2]) =
+            parameters.extract()?;
+        let is_skipped = |name: &str| skipped.iter().any(|skipped| skipped == name);
+        let known: Vec<_> = names.iter().map(|name| text(name.bind(py))).collect();
+        for name in &skipped {
+            let is_known = known.iter().any(|known| known == name)
+                || by_name.contains(name)
+                || rest.iter().flatten().any(|rest| rest == name)
+                || ["self", "cls", "args"].contains(&name.as_str());
+            if !is_known && rest[1].is_none() {
+                let function = function_name(function)?;
+                return Err(value_error(
+                    py,
+                    format!("skip: {function} has no parameter called {name:?}"),
+                ));
+            }
+        }
+        drop(known);
+        let skips = |rest: &Option<String>| rest.as_deref().is_some_and(is_skipped);
+        let skips_rest = [skips(&rest[0]) || is_skipped("args"), skips(&rest[1])];
+        Ok(Self { names, skips_rest, by_name, skipped })
+    }
 }
 
 /// What is decorated, and how each of its calls is recorded.
@@ -62,7 +96,7 @@ impl Traced {
         };
         let code = function.getattr(intern!(py, "__code__")).ok();
         let arguments = match skipped {
-            Some(skipped) => Some(Arguments { names: parameters(code.as_ref())?, skipped }),
+            Some(skipped) => Some(Arguments::new(function, skipped)?),
             None => None,
         };
         let site = CallSite::made(Name::new(&name).as_str(), category);
@@ -89,6 +123,16 @@ impl Traced {
         Ok(traced.unbind())
     }
 
+    /// As `Span::let_go`.
+    pub(crate) fn let_go(self, py: Python<'_>) {
+        let Self { function, arguments, said, .. } = self;
+        function.drop_ref(py);
+        said.let_go(py);
+        for name in arguments.into_iter().flat_map(|arguments| arguments.names) {
+            name.drop_ref(py);
+        }
+    }
+
     /// Begins the span of a call, whose arguments are asked for if they are recorded.
     #[inline(always)]
     pub(crate) fn open<'py>(
@@ -97,6 +141,17 @@ impl Traced {
         args: impl FnOnce() -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>,
     ) -> PyResult<Opened> {
         let Some(on) = self.site.on() else { return Ok(Opened::No) };
+        self.begin(py, on, args)
+    }
+
+    /// Not inlined: its place on the stack is not needed any more as the function is called, which may call itself.
+    #[inline(never)]
+    fn begin<'py>(
+        &self,
+        py: Python<'py>,
+        on: SiteOn,
+        args: impl FnOnce() -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyDict>)>,
+    ) -> PyResult<Opened> {
         let say = |fields: &mut Fields| self.say(py, fields, args);
         Opened::begin(py, on, self.site, self.track.as_ref(), self.site.name(), say)
     }
@@ -111,7 +166,9 @@ impl Traced {
             place.say(py, fields);
         }
         self.said.say(py, fields)?;
-        let Some(Arguments { names, skipped }) = &self.arguments else { return Ok(()) };
+        let Some(Arguments { names, skipped, skips_rest, by_name }) = &self.arguments else {
+            return Ok(());
+        };
         let (args, kwargs) = args()?;
         let shown = PyDict::new(py);
         let is_skipped = |name: &str| skipped.iter().any(|skipped| skipped == name);
@@ -123,11 +180,17 @@ impl Traced {
                 None => rest.push(value),
             }
         }
-        if !rest.is_empty() && !is_skipped("args") {
+        if !rest.is_empty() && !skips_rest[0] {
             shown.set_item(intern!(py, "args"), rest)?;
         }
         for (name, value) in kwargs {
-            if !is_skipped(&text(&any_text(&name)?)) {
+            let called = any_text(&name)?;
+            let called = text(&called);
+            let has_a_name = || {
+                by_name.iter().any(|name| *name == called)
+                    || names.iter().any(|name| text(name.bind(py)) == called)
+            };
+            if !is_skipped(&called) && (!skips_rest[1] || has_a_name()) {
                 shown.set_item(name, value)?;
             }
         }
@@ -155,13 +218,6 @@ fn is_class_method_by_name(function: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(name.ends_with(".__init_subclass__") || name.ends_with(".__class_getitem__"))
 }
 
-fn parameters(code: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<Py<PyString>>> {
-    let Some(code) = code else { return Ok(Vec::new()) };
-    let count = code.getattr("co_argcount")?.extract()?;
-    let names = code.getattr("co_varnames")?.cast_into::<PyTuple>()?;
-    names.iter().take(count).map(|name| Ok(name.cast_into::<PyString>()?.unbind())).collect()
-}
-
 /// `functools.update_wrapper`
 fn update_wrapper(
     py: Python<'_>,
@@ -185,16 +241,21 @@ pub(crate) fn function_name(function: &Bound<'_, PyAny>) -> PyResult<String> {
 #[pyclass(module = "novatrace")]
 pub(crate) struct TracedCall {
     pub(crate) traced: Py<PyAny>,
-    pub(crate) args: Py<PyTuple>,
-    pub(crate) kwargs: Py<PyDict>,
+    /// The call's arguments, until they are recorded: what belongs to them may in the end have this.
+    pub(crate) given: Option<(Py<PyTuple>, Py<PyDict>)>,
     pub(crate) opened: Opened,
 }
 
 #[pymethods]
 impl TracedCall {
     fn __enter__(&mut self, py: Python<'_>) -> PyResult<()> {
-        let args = || Ok((self.args.bind(py).clone(), self.kwargs.bind(py).clone()));
-        self.opened = traced::of(self.traced.bind(py))?.open(py, args)?;
+        let given = self.given.take();
+        let given = || {
+            let (args, kwargs) =
+                given.ok_or_else(|| state_error(py, "the span of a call is entered once"))?;
+            Ok((args.into_bound(py), kwargs.into_bound(py)))
+        };
+        self.opened = traced::of(self.traced.bind(py))?.open(py, given)?;
         Ok(())
     }
 

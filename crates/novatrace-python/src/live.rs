@@ -333,11 +333,13 @@ impl Session {
             let session = self.session.lock().unwrap_or_else(PoisonError::into_inner).take();
             session.map(novatrace::Session::close)
         });
-        crate::children::tell(py, None)?;
-        match closed {
-            Some(report) => report.or_raise(py).map(Report),
-            None => Err(state_error(py, "the session is closed already")),
+        let Some(report) = closed else {
+            return Err(state_error(py, "the session is closed already"));
+        };
+        if known().is_none_or(|known| Arc::ptr_eq(&known.session, &self.session)) {
+            crate::children::tell(py, None)?;
         }
+        report.or_raise(py).map(Report)
     }
 
     #[doc = stub!("Session.closed")]
@@ -594,6 +596,12 @@ impl Said {
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
         let args = self.args.as_ref().map(|args| args.clone_ref(py));
         Self { args, flows: self.flows.clone() }
+    }
+
+    pub(crate) fn let_go(self, py: Python<'_>) {
+        if let Some(args) = self.args {
+            args.drop_ref(py);
+        }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {

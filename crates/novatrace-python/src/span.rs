@@ -51,6 +51,14 @@ impl Span {
         Ok(())
     }
 
+    /// To be called instead of dropping it where PyO3 does not know that the thread is attached: it would keep what is
+    /// let go for later.
+    fn let_go(self, py: Python<'_>) {
+        let Self { name, said, .. } = self;
+        name.drop_ref(py);
+        said.let_go(py);
+    }
+
     fn decorate(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         let py = function.py();
         let name = Some(text(self.name.bind(py)).into_owned());
@@ -140,7 +148,7 @@ unsafe extern "C" fn dealloc(object: Object) {
     // SAFETY: the last reference to an instance is gone; its class is one of this module's, and counts its instances.
     unsafe {
         let class = ffi::Py_TYPE(object);
-        ManuallyDrop::drop(&mut (*instance).span);
+        ManuallyDrop::take(&mut (*instance).span).let_go(Python::assume_attached());
         if !spare::give(instance) {
             ffi::PyObject_Free(instance.cast::<c_void>());
         }

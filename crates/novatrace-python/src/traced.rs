@@ -8,6 +8,7 @@
 use std::ffi::{c_int, c_void};
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -78,7 +79,7 @@ unsafe extern "C" fn dealloc(object: Object) {
         }
         let class = ffi::Py_TYPE(object);
         clear(object);
-        ManuallyDrop::drop(&mut (*instance).traced);
+        ManuallyDrop::take(&mut (*instance).traced).let_go(Python::assume_attached());
         ffi::PyObject_GC_Del(object.cast());
         ffi::Py_DECREF(class.cast());
     }
@@ -209,8 +210,9 @@ unsafe extern "C" fn attributes(object: Object, _: *mut c_void) -> Object {
             // SAFETY: an instance, and by the section nobody else's.
             unsafe {
                 if (*instance).attributes.is_null() {
-                    let made = PyDict::new(py).into_ptr();
-                    (*instance).attributes = made;
+                    // Without the interpreter's lock, its lookups read it outside of the section.
+                    let place = AtomicPtr::from_ptr(&raw mut (*instance).attributes);
+                    place.store(PyDict::new(py).into_ptr(), Ordering::Release);
                 }
                 ffi::Py_INCREF((*instance).attributes);
                 Ok((*instance).attributes)
@@ -241,12 +243,9 @@ unsafe extern "C" fn span(object: Object, args: *const Object, count: ffi::Py_ss
             let any = |object| Bound::from_borrowed_ptr(py, object);
             (any(object), any(*args), any(*args.add(1)))
         };
-        let call = TracedCall {
-            traced: traced.unbind(),
-            args: args.cast_into::<PyTuple>()?.unbind(),
-            kwargs: kwargs.cast_into::<PyDict>()?.unbind(),
-            opened: Opened::No,
-        };
+        let (args, kwargs) = (args.cast_into::<PyTuple>()?, kwargs.cast_into::<PyDict>()?);
+        let given = Some((args.unbind(), kwargs.unbind()));
+        let call = TracedCall { traced: traced.unbind(), given, opened: Opened::No };
         Ok(Bound::new(py, call)?.into_ptr())
     })
 }

@@ -55,8 +55,7 @@ impl FileSink {
         }
         let fail = |source| CreateError::Io { path: path.to_owned(), source };
         // Emptied once it is known to be nobody else's.
-        let open = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = open.map_err(fail)?;
+        let file = at_its_end().create(true).truncate(false).open(path).map_err(fail)?;
         let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
         if is_regular {
             // A file system without locks has none to refuse by.
@@ -79,7 +78,7 @@ impl FileSink {
     /// Goes on with a file that has so many bytes: what is behind them is cut off.
     pub(crate) fn append(path: &Path, len: u64) -> Result<Self, CreateError> {
         let fail = |source| CreateError::Io { path: path.to_owned(), source };
-        let mut file = OpenOptions::new().write(true).open(path).map_err(fail)?;
+        let mut file = at_its_end().open(path).map_err(fail)?;
         if let Err(TryLockError::WouldBlock) = file.try_lock() {
             return Err(CreateError::InUse { path: path.to_owned() });
         }
@@ -134,6 +133,40 @@ impl FileSink {
     }
 }
 
+/// How a trace is opened: such that what is written comes to lie at its end, wherever that is by then.
+pub(crate) fn at_its_end() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    // Elsewhere, what can only append cannot cut.
+    #[cfg(unix)]
+    options.append(true);
+    options
+}
+
+/// Writes a batch behind `whole` bytes, at its end: or not at all, and whatever is wrong with the file, it is not longer
+/// by that.
+pub(crate) fn write_whole(file: &File, batch: &[u8], whole: u64) -> io::Result<()> {
+    let bytes = batch.len() as u64;
+    let mut file = file;
+    let written = file.write_all(batch);
+    let found = file.metadata()?.len();
+    match written {
+        Ok(()) if found >= whole + bytes => Ok(()),
+        Ok(()) => {
+            // Cut since somebody has looked: the batch lies behind what was left, which may be a part of a packet.
+            let left = found.saturating_sub(bytes);
+            file.set_len(left)?;
+            Err(is_cut(whole, left))
+        }
+        Err(error) => {
+            // A full disk takes a part of a batch; a file cut between packets is the better one.
+            // If this fails too, the first error is still the one to tell.
+            let _ = file.set_len(found.min(whole));
+            Err(error)
+        }
+    }
+}
+
 /// What was written is not there any more.
 pub(crate) fn is_cut(written: u64, found: u64) -> io::Error {
     io::Error::other(format!("something else has cut it from {written} bytes to {found}"))
@@ -141,16 +174,13 @@ pub(crate) fn is_cut(written: u64, found: u64) -> io::Error {
 
 impl Sink for FileSink {
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
-        self.check()?;
-        let written = self.file.write_all(batch);
-        if written.is_ok() {
-            self.len += batch.len() as u64;
-        } else if self.is_regular {
-            // A full disk takes a part of a batch; a file cut between packets is the better one.
-            // If this fails too, the first error is still the one to tell.
-            let _ = self.file.set_len(self.len);
+        if !self.is_regular {
+            return self.file.write_all(batch);
         }
-        written
+        self.check()?;
+        write_whole(&self.file, batch, self.len)?;
+        self.len += batch.len() as u64;
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -195,6 +225,21 @@ pub(crate) mod tests {
         other.set_len(5).expect("writable");
         assert_says_it_is_cut(&mut sink);
         assert_eq!(std::fs::read(&path).expect("there"), b"whole");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_file_that_is_cut_while_a_batch_is_written_is_left_as_it_is() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        let mut sink = FileSink::create(&path).expect("creatable");
+        sink.write(b"whole packets").expect("writable");
+        let other = OpenOptions::new().write(true).open(&path).expect("there");
+        other.set_len(5).expect("writable");
+        let error = write_whole(sink.file(), b"a batch that is longer", 13).expect_err("a gap");
+        assert_eq!(error.to_string(), "something else has cut it from 13 bytes to 5");
+        assert_eq!(std::fs::read(&path).expect("there"), b"whole");
+        assert_says_it_is_cut(&mut sink);
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub use panics::{caught, panic_message};
 #[doc(hidden)]
 pub use random::random;
 #[cfg(unix)]
-pub use shared::{Member, SharedFile};
+pub use shared::{Member, SharedFile, Turns};
 pub use stream::{Address, AddressError, Received, Receiver, StreamSink, WriteSink};
 #[doc(hidden)]
 pub use threads::{is_own, spawn_own};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::file::is_cut;
+use crate::file::{at_its_end, is_cut, write_whole};
 use crate::{FileSink, Sink};
 
 /// How long one process waits for the others' turns. Who has died has none any more, unless a fork of it has the
@@ -25,15 +25,25 @@ const START: [u64; 3] = [24, 32, 40];
 
 /// Writes batches to a file that other processes write to as well.
 ///
-/// They take turns by a lock on a small file beside it, `run.pftrace.lock`, which also has the length up to which the
+/// They take turns by a lock on a small file beside it, `run.pftrace.novatrace-lock`, which also has the length up to which the
 /// file consists of whole batches: what a process that was killed has left of one is cut off by the next. All that write
 /// have the file itself locked together, so that nobody empties it; the last one removes the file beside.
 #[derive(Debug)]
 pub struct SharedFile {
     sink: FileSink,
-    turns: PathBuf,
+    turns: Turns,
     /// Opened by the first batch.
     lock: Option<File>,
+}
+
+/// The file by which processes take turns.
+#[derive(Debug, Clone)]
+pub struct Turns {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What the first process has said of the trace's beginning: a file of that path which has something else is
+    /// another trace's.
+    pub start: [u64; 3],
 }
 
 /// A process that writes to another's file.
@@ -42,11 +52,9 @@ pub struct Member {
     /// The file, locked.
     pub file: FileSink,
     /// The file by which processes take turns.
-    pub turns: PathBuf,
+    pub turns: Turns,
     /// A number that no other process has; that of the first is 0.
     pub number: u32,
-    /// What the first process has said of the file's beginning.
-    pub start: [u64; 3],
 }
 
 impl SharedFile {
@@ -55,110 +63,158 @@ impl SharedFile {
     /// # Errors
     ///
     /// If it cannot be made, or the file is a pipe or a device.
-    pub fn share(file: &FileSink, start: [u64; 3]) -> io::Result<PathBuf> {
+    pub fn share(file: &FileSink, start: [u64; 3]) -> io::Result<Turns> {
         if !file.is_regular() {
             return Err(io::Error::other("it is no plain file"));
         }
         // Whatever folder the programs go to.
-        let turns = beside(&std::path::absolute(file.path())?);
-        // One that is there already was left by processes that were all killed.
-        let lock = OpenOptions::new().write(true).create(true).truncate(true).open(&turns)?;
-        let turn = Turn::wait(&lock)?;
-        for (at, number) in
-            [(0, MAGIC), (LEN, 0), (MEMBERS, 0)].into_iter().chain(START.into_iter().zip(start))
-        {
-            turn.set(at, number)?;
+        let path = beside(&std::path::absolute(file.path())?);
+        // One that is there was left by processes that were all killed; or it is that of a file which has another path by
+        // now, and those that write there have it open.
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
         }
-        drop(turn);
-        // From here on others may have it too, but nobody alone.
-        file.file().try_lock_shared()?;
-        Ok(turns)
+        let lock = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let write = || {
+            let turn = Turn::wait(&lock)?;
+            for (at, number) in
+                [(0, MAGIC), (LEN, 0), (MEMBERS, 0)].into_iter().chain(START.into_iter().zip(start))
+            {
+                turn.set(at, number)?;
+            }
+            drop(turn);
+            // From here on others may have it too, but nobody alone.
+            Ok(file.file().try_lock_shared()?)
+        };
+        match write() {
+            Ok(()) => Ok(Turns { path, start }),
+            Err(error) => {
+                let _ = std::fs::remove_file(&path); // The first error is the one to tell.
+                Err(error)
+            }
+        }
     }
 
-    /// Joins the processes that write to a file; `None` if nobody does any more.
+    /// Joins the processes that write the trace of that beginning to a file; `None` if nobody does any more.
     ///
     /// # Errors
     ///
     /// If the file or the one beside it cannot be opened or read.
-    pub fn join(path: &Path) -> io::Result<Option<Member>> {
+    pub fn join(path: &Path, start: [u64; 3]) -> io::Result<Option<Member>> {
         let path = std::path::absolute(path)?;
-        let turns = beside(&path);
-        let lock = match open(&turns) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            lock => lock?,
-        };
-        let file = open(&path)?;
+        let turns = Turns { path: beside(&path), start };
+        let Some(lock) = turns.open()? else { return Ok(None) };
+        let file = at_its_end().open(&path)?;
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(error),
+            // Nobody writes: they were all killed.
+            Ok(()) => {
+                turns.remove(&lock);
+                return Ok(None);
+            }
+        }
         match file.try_lock_shared() {
             Ok(()) => {}
-            // The last one is about to go.
+            // The last one is about to go, or another trace is written there.
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(error),
         }
         let file = FileSink::of_file(file, path);
-        let is_there = std::fs::metadata(&turns).is_ok_and(|there| {
-            lock.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
-        });
-        if !is_there {
+        if !turns.is(&lock) {
             return Ok(None);
         }
         let turn = Turn::wait(&lock)?;
-        if turn.get(0)? != MAGIC {
-            return Err(io::Error::other("another version of novatrace writes to it"));
-        }
         let number = turn.get(MEMBERS)? + 1;
         turn.set(MEMBERS, number)?;
-        let mut start = [0; 3];
-        for (at, number) in START.into_iter().zip(&mut start) {
-            *number = turn.get(at)?;
-        }
         drop(turn);
         let number = u32::try_from(number).map_err(io::Error::other)?;
-        Ok(Some(Member { file, turns, number, start }))
+        Ok(Some(Member { file, turns, number }))
     }
 
-    /// Takes turns, by the file of that path, with the others that write to a file.
+    /// Takes turns, by that file, with the others that write to a file.
     #[must_use]
-    pub fn new(file: FileSink, turns: PathBuf) -> Self {
+    pub fn new(file: FileSink, turns: Turns) -> Self {
         Self { sink: file, turns, lock: None }
     }
 
     /// Cuts off what is behind so many bytes, unless other processes have written to the file too: then nobody knows
     /// whose that is, and what is no whole batch is cut off by whoever writes next, or leaves last.
-    pub fn cut_if_alone(file: &File, turns: &Path, len: u64) {
-        // What cannot be cut is a part of a batch at the end of the file, which viewers forgive.
-        let _ = Self::with_turn(turns, |turn| {
+    pub fn cut_if_alone(file: &File, turns: &Turns, len: u64) {
+        let cut = || {
+            let Some(lock) = turns.open()? else { return Ok(()) };
+            let turn = Turn::wait(&lock)?;
             if turn.get(MEMBERS)? == 0 && len < file.metadata()?.len() {
                 file.set_len(len)?;
                 turn.set(LEN, len)?;
             }
-            Ok(())
-        });
+            io::Result::Ok(())
+        };
+        // What cannot be cut is a part of a batch at the end of the file, which viewers forgive.
+        let _ = cut();
     }
 
     /// Lets go of a file that was shared, and tidies up if no other process has it.
-    pub fn leave(file: &File, turns: &Path) {
+    pub fn leave(file: &File, turns: &Turns) {
+        Self::leave_by(file, turns, turns.open().ok().flatten().as_ref());
+    }
+
+    fn leave_by(file: &File, turns: &Turns, lock: Option<&File>) {
         // What cannot be unlocked is when it is closed.
         let _ = file.unlock();
         if file.try_lock().is_ok() {
-            let _ = Self::with_turn(turns, |turn| turn.whole(file));
-            let _ = std::fs::remove_file(turns);
+            if let Some(lock) = lock {
+                let _ = Turn::wait(lock).and_then(|turn| turn.whole(file));
+                turns.remove(lock);
+            }
             let _ = file.unlock();
         }
     }
+}
 
-    fn with_turn<T>(turns: &Path, work: impl FnOnce(&Turn<'_>) -> io::Result<T>) -> io::Result<T> {
-        let lock = open(turns)?;
-        work(&Turn::wait(&lock)?)
+impl Turns {
+    /// `None` if there is none any more, or it is another trace's.
+    fn open(&self) -> io::Result<Option<File>> {
+        let lock = match OpenOptions::new().read(true).write(true).open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            lock => lock?,
+        };
+        let is_this = |lock: &File| -> io::Result<bool> {
+            let mut is_this = word(lock, 0)? == MAGIC;
+            for (at, number) in START.into_iter().zip(self.start) {
+                is_this &= word(lock, at)? == number;
+            }
+            Ok(is_this)
+        };
+        // One that cannot be read that far is being made.
+        Ok(is_this(&lock).unwrap_or(false).then_some(lock))
+    }
+
+    /// Whether it is what is at the path.
+    fn is(&self, lock: &File) -> bool {
+        std::fs::metadata(&self.path).is_ok_and(|there| {
+            lock.metadata().is_ok_and(|ours| (ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+        })
+    }
+
+    fn remove(&self, lock: &File) {
+        if self.is(lock) {
+            let _ = std::fs::remove_file(&self.path); // Nobody takes it for theirs.
+        }
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
+fn word(file: &File, at: u64) -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    file.read_exact_at(&mut bytes, at)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
+/// Of no other program's.
 fn beside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
+    name.push(".novatrace-lock");
     name.into()
 }
 
@@ -187,9 +243,7 @@ impl<'a> Turn<'a> {
     }
 
     fn get(&self, at: u64) -> io::Result<u64> {
-        let mut bytes = [0; 8];
-        self.0.read_exact_at(&mut bytes, at)?;
-        Ok(u64::from_le_bytes(bytes))
+        word(self.0, at)
     }
 
     /// How long the file is, without what somebody who died in the middle of a batch has left of that. One that is shorter
@@ -220,7 +274,10 @@ impl SharedFile {
     fn turn(&mut self) -> io::Result<(Turn<'_>, &File)> {
         let lock = match &mut self.lock {
             Some(lock) => lock,
-            lock => lock.insert(open(&self.turns)?),
+            lock => {
+                let gone = "the file by which its processes take turns is gone";
+                lock.insert(self.turns.open()?.ok_or_else(|| io::Error::other(gone))?)
+            }
         };
         Ok((Turn::wait(lock)?, self.sink.file()))
     }
@@ -230,13 +287,12 @@ impl Sink for SharedFile {
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
         let (turn, file) = self.turn()?;
         let whole = turn.whole(file)?;
-        let written = file.write_all_at(batch, whole);
-        let written = written.and_then(|()| turn.set(LEN, whole + batch.len() as u64));
-        if written.is_err() {
-            // As in a file of one's own.
+        write_whole(file, batch, whole)?;
+        let noted = turn.set(LEN, whole + batch.len() as u64);
+        if noted.is_err() {
             let _ = file.set_len(whole);
         }
-        written
+        noted
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -252,7 +308,8 @@ impl Sink for SharedFile {
 
 impl Drop for SharedFile {
     fn drop(&mut self) {
-        Self::leave(self.sink.file(), &self.turns);
+        let opened = if self.lock.is_none() { self.turns.open().ok().flatten() } else { None };
+        Self::leave_by(self.sink.file(), &self.turns, self.lock.as_ref().or(opened.as_ref()));
     }
 }
 
@@ -267,9 +324,58 @@ mod tests {
         SharedFile::new(file, turns)
     }
 
-    fn member(path: &Path) -> (SharedFile, u32, [u64; 3]) {
-        let joined = SharedFile::join(path).expect("readable").expect("somebody writes");
-        (SharedFile::new(joined.file, joined.turns), joined.number, joined.start)
+    fn join(path: &Path) -> Option<Member> {
+        SharedFile::join(path, [7, 8, 9]).expect("readable")
+    }
+
+    fn member(path: &Path) -> (SharedFile, u32) {
+        let joined = join(path).expect("somebody writes");
+        (SharedFile::new(joined.file, joined.turns), joined.number)
+    }
+
+    fn turns_of(path: &Path) -> Turns {
+        Turns { path: beside(path), start: [7, 8, 9] }
+    }
+
+    fn open(path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(path)
+    }
+
+    #[test]
+    fn a_trace_that_is_renamed_while_it_is_written_is_none_of_the_next_ones_there() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, elsewhere) = (folder.path().join("a.pftrace"), folder.path().join("b.pftrace"));
+        let mut first = shared(&path);
+        first.write(b"one ").expect("writable");
+        std::fs::rename(&path, &elsewhere).expect("it can be");
+        let file = FileSink::create(&path).expect("creatable");
+        let turns = SharedFile::share(&file, [1, 2, 3]).expect("a plain file");
+        let mut second = SharedFile::new(file, turns);
+        second.write(b"another's").expect("writable");
+        first.write(b"two").expect("writable");
+        drop(first);
+        assert!(beside(&path).exists(), "it is the second's");
+        second.write(b" rest").expect("writable");
+        drop(second);
+        assert!(!beside(&path).exists());
+        assert_eq!(std::fs::read(&path).expect("readable"), b"another's rest");
+        assert_eq!(std::fs::read(&elsewhere).expect("readable"), b"one two");
+    }
+
+    #[test]
+    fn there_is_nothing_to_join_if_all_that_wrote_were_killed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.pftrace");
+        let killed = shared(&path);
+        killed.sink.file().unlock().expect("as the system does");
+        std::mem::forget(killed);
+        let mut next = FileSink::create(&path).expect("nobody writes to it");
+        next.write(b"of another run").expect("writable");
+        assert!(join(&path).is_none(), "another writes there");
+        drop(next);
+        assert!(join(&path).is_none(), "nobody writes there");
+        assert!(!beside(&path).exists(), "what was left is tidied up");
+        assert_eq!(std::fs::read(&path).expect("readable"), b"of another run");
     }
 
     #[test]
@@ -277,10 +383,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.pftrace");
         let mut first = shared(&path);
-        let (mut second, number, start) = member(&path);
-        assert_eq!((number, start), (1, [7, 8, 9]));
-        let (mut third, number, _) = member(&path);
+        let (mut second, number) = member(&path);
+        assert_eq!(number, 1);
+        let (mut third, number) = member(&path);
         assert_eq!(number, 2);
+        let of_another = SharedFile::join(&path, [1, 2, 3]).expect("readable");
+        assert!(of_another.is_none(), "the trace of another beginning is another");
         first.write(b"one ").expect("writable");
         second.write(b"two ").expect("writable");
         first.write(b"three ").expect("writable");
@@ -291,7 +399,7 @@ mod tests {
         assert!(beside(&path).exists());
         drop(third);
         assert!(!beside(&path).exists());
-        assert!(SharedFile::join(&path).expect("readable").is_none());
+        assert!(join(&path).is_none());
         assert_eq!(std::fs::read(&path).expect("readable"), b"one two three four");
         FileSink::create(&path).expect("nobody writes to it");
     }
@@ -304,7 +412,7 @@ mod tests {
         first.write(b"whole ").expect("writable");
         let other = OpenOptions::new().append(true).open(&path).expect("there");
         io::Write::write_all(&mut &other, b"a par").expect("writable");
-        let (mut second, ..) = member(&path);
+        let (mut second, _) = member(&path);
         second.write(b"batches").expect("writable");
         assert_eq!(std::fs::read(&path).expect("readable"), b"whole batches");
         // And by the last one to leave.
@@ -322,7 +430,7 @@ mod tests {
         let mut first = shared(&path);
         first.write(b"whole packets").expect("writable");
         first.flush().expect("all is there");
-        let (mut second, ..) = member(&path);
+        let (mut second, _) = member(&path);
         open(&path).expect("there").set_len(5).expect("writable");
         assert_says_it_is_cut(&mut first);
         assert_says_it_is_cut(&mut second);
@@ -336,11 +444,11 @@ mod tests {
         let mut first = shared(&path);
         first.write(b"noted, not noted").expect("writable");
         let file = open(&path).expect("there");
-        SharedFile::cut_if_alone(&file, &beside(&path), 7);
+        SharedFile::cut_if_alone(&file, &turns_of(&path), 7);
         first.write(b"more").expect("writable");
         assert_eq!(std::fs::read(&path).expect("readable"), b"noted, more");
         let _second = member(&path);
-        SharedFile::cut_if_alone(&file, &beside(&path), 7);
+        SharedFile::cut_if_alone(&file, &turns_of(&path), 7);
         assert_eq!(std::fs::read(&path).expect("readable"), b"noted, more");
     }
 

@@ -99,6 +99,10 @@ impl Program {
     pub(crate) fn cut(&self) -> (u64, u64) {
         match self.0 {}
     }
+
+    pub(crate) fn leave(&self) {
+        match self.0 {}
+    }
 }
 
 pub(crate) struct Kept {

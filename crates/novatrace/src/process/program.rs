@@ -13,13 +13,13 @@ use super::control::{Control, DONE, READY};
 use super::log::Sender;
 use super::message::{Hello, Message, Numbers, ReportFacts, RingFacts};
 use super::{LAYOUT, spawn};
-use novatrace_sink::{FileSink, SharedFile};
+use novatrace_sink::{FileSink, SharedFile, Turns};
 
 use crate::error::Error;
 use crate::name;
 use crate::profile::{self, ClockSource};
 use crate::record::Ring;
-use crate::worker::{Config, Stats};
+use crate::worker::{Config, Shared, Stats};
 
 /// How long a worker may take to start.
 const START: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ pub(crate) struct Program {
     path: PathBuf,
     has_parts: bool,
     /// By which processes that write to the file take turns.
-    turns: Option<PathBuf>,
+    turns: Option<Turns>,
     kept: Mutex<Kept>,
     /// Closed when the program is gone or becomes another.
     _life: PipeWriter,
@@ -114,7 +114,7 @@ impl Program {
             file: file.try_clone()?,
             path: path.clone(),
             has_parts: config.rotate.is_some(),
-            turns: config.shared.as_ref().map(|shared| shared.turns.clone()),
+            turns: config.shared.as_ref().map(Shared::turns),
             kept: Mutex::default(),
             _life: life,
         });
@@ -273,16 +273,13 @@ impl Program {
         }
         (bytes, events)
     }
-}
 
-impl Drop for Program {
-    fn drop(&mut self) {
-        // The worker would have, if it had not been killed. The process is not a forked child.
-        if let Some(turns) = &self.turns
-            && self.is_dead()
-            && self.process == std::process::id()
-        {
-            SharedFile::leave(&self.file, turns);
+    /// Lets go of the file, which others may write to from then on: the worker would have, if it had not been killed.
+    pub(crate) fn leave(&self) {
+        match &self.turns {
+            Some(turns) => SharedFile::leave(&self.file, turns),
+            // What cannot be unlocked is when it is closed.
+            None => drop(self.file.unlock()),
         }
     }
 }

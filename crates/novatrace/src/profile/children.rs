@@ -26,7 +26,7 @@ pub enum Children {
     /// They record nothing: there is nothing to join.
     Quiet,
     /// Those that join record into the same file, as processes of their own, each with a worker of its own where the
-    /// session's is. A small file beside the trace, `run.pftrace.lock`, is there as long as one of them records. For traces in
+    /// session's is. A small file beside the trace, `run.pftrace.novatrace-lock`, is there as long as one of them records. For traces in
     /// one plain file, on Unix.
     Join,
     /// Those that join record into a file of their own beside the session's, `run.1234.pftrace` by the number of the
@@ -56,6 +56,9 @@ impl Children {
 /// The environment variable by which a program that is started knows of its parent's trace.
 #[doc(hidden)]
 pub const VARIABLE: &str = "NOVATRACE_JOIN";
+
+/// Whether this program has invited others: one that was started in its process's place has not.
+static HAS_INVITED: AtomicBool = AtomicBool::new(false);
 
 /// Whether this process is a fork of one that has told it something.
 static IS_FORK: AtomicBool = AtomicBool::new(false);
@@ -113,12 +116,15 @@ pub(super) struct Invitation {
     categories: Option<String>,
     parent: u32,
     arrow: Arrow,
+    /// When the trace began, which tells it from others of that path.
+    start: [u64; 3],
     path: PathBuf,
 }
 
 impl Invitation {
     /// For the children of a session on that path.
     pub(super) fn new(builder: &SessionBuilder, children: Children, path: &Path) -> Self {
+        HAS_INVITED.store(true, Ordering::Relaxed);
         Self {
             children,
             worker: builder.config.worker,
@@ -126,6 +132,7 @@ impl Invitation {
             categories: builder.categories.clone(),
             parent: std::process::id(),
             arrow: Arrow::OfProcess(flow().get()),
+            start: builder.config.shared.as_ref().map_or([0; 3], |shared| shared.start),
             // Whatever folder the child goes to.
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         }
@@ -133,13 +140,13 @@ impl Invitation {
 
     /// As a variable has it: what the path may not be mistaken for comes before it.
     fn to_variable(&self) -> OsString {
-        let Self { children, worker, compression, categories, parent, arrow, path } = self;
+        let Self { children, worker, compression, categories, parent, arrow, start, path } = self;
         // What stands for any one character stands for this one, too.
         let categories = categories.as_deref().unwrap_or_default().replace(';', "?");
         let (children, worker) = (children.word(), worker.word());
-        let arrow = arrow.to_word();
+        let (arrow, [boot, monotonic, real]) = (arrow.to_word(), start);
         let mut text = OsString::from(format!(
-            "{children};{worker};{compression};{categories};{parent};{arrow};"
+            "{children};{worker};{compression};{categories};{parent};{arrow};{boot},{monotonic},{real};"
         ));
         text.push(path);
         text
@@ -156,9 +163,11 @@ impl Invitation {
         let categories = Some(words.next()?.to_owned()).filter(|globs| !globs.is_empty());
         let parent = words.next()?.parse().ok()?;
         let arrow = Arrow::of_word(words.next()?)?;
+        let start: Result<Vec<u64>, _> = words.next()?.split(',').map(str::parse).collect();
+        let start = start.ok()?.try_into().ok()?;
         // The session's own process is no child of it.
-        let is_child = parent != std::process::id();
-        let told = Self { children, worker, compression, categories, parent, arrow, path };
+        let is_child = parent != std::process::id() || !HAS_INVITED.load(Ordering::Relaxed);
+        let told = Self { children, worker, compression, categories, parent, arrow, start, path };
         is_child.then_some(told)
     }
 
@@ -177,7 +186,7 @@ impl Invitation {
 fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
     use std::os::unix::ffi::{OsStrExt, OsStringExt};
     let bytes = text.as_bytes();
-    let (at, _) = bytes.iter().enumerate().filter(|(_, byte)| **byte == b';').nth(5)?;
+    let (at, _) = bytes.iter().enumerate().filter(|(_, byte)| **byte == b';').nth(6)?;
     let words = std::str::from_utf8(bytes.get(..at)?).ok()?;
     Some((words, OsString::from_vec(bytes.get(at + 1..)?.to_owned()).into()))
 }
@@ -185,7 +194,7 @@ fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
 #[cfg(not(unix))]
 fn split_path(text: &OsString) -> Option<(&str, PathBuf)> {
     let text = text.to_str()?;
-    let (at, _) = text.match_indices(';').nth(5)?;
+    let (at, _) = text.match_indices(';').nth(6)?;
     Some((text.get(..at)?, text.get(at + 1..)?.into()))
 }
 
@@ -257,27 +266,13 @@ impl SessionBuilder {
         };
         if session.is_some() {
             let parent = invitation.parent;
-            match invitation.arrow {
-                Arrow::Of(flow) => {
-                    let flow = flow_of(flow);
-                    crate::instant!(
-                        "joined",
-                        category = "process",
-                        parent = parent,
-                        flow_end = flow
-                    );
-                }
-                // Whoever started this process may be late to say so: not the end, which must not come first.
-                Arrow::OfProcess(base) => {
-                    let flow = Arrow::of_process(base, std::process::id());
-                    crate::instant!(
-                        "joined",
-                        category = "process",
-                        parent = parent,
-                        flow_in = flow
-                    );
-                }
-            }
+            let flow = match invitation.arrow {
+                Arrow::Of(flow) => flow_of(flow),
+                Arrow::OfProcess(base) => Arrow::of_process(base, std::process::id()),
+            };
+            // No end, which must not come first, as when whoever started this process is late to say so, nor twice: a
+            // process may join again.
+            crate::instant!("joined", category = "process", parent = parent, flow_in = flow);
         }
         Ok(session)
     }
@@ -289,11 +284,11 @@ impl SessionBuilder {
         use crate::worker::Shared;
 
         let path = &invitation.path;
-        let joined = novatrace_sink::SharedFile::join(path);
+        let joined = novatrace_sink::SharedFile::join(path, invitation.start);
         let joined = joined.map_err(|source| ErrorKind::Join { path: path.clone(), source })?;
         let Some(member) = joined else { return Ok(None) };
-        let novatrace_sink::Member { file, turns, number, start } = member;
-        self.config.shared = Some(Shared { number, start, turns });
+        let novatrace_sink::Member { file, turns, number } = member;
+        self.config.shared = Some(Shared::new(number, turns));
         let mine = Invitation::new(&self, Children::Join, path);
         let target = Target::File(file);
         self.start(|config| target.start(config), Location::caller(), Some(mine)).map(Some)
@@ -334,7 +329,7 @@ pub(super) fn share(
     if children == Children::Join {
         let start = [Clock::Boot, Clock::Monotonic, Clock::Real].map(Clock::now_ns);
         match novatrace_sink::SharedFile::share(file, start) {
-            Ok(turns) => config.shared = Some(Shared { number: 0, start, turns }),
+            Ok(turns) => config.shared = Some(Shared::new(0, turns)),
             Err(_) if asked.is_none() => return Ok(Children::Quiet),
             Err(source) => {
                 return Err(ErrorKind::Join { path: file.path().to_owned(), source }.into());

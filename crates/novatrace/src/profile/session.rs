@@ -229,6 +229,10 @@ impl SessionBuilder {
         if let Some(first) = registry().session() {
             return Err(already_open(first));
         }
+        // Before what is there is emptied.
+        if self.config.rotate.is_some() {
+            children::refuse(self.children)?;
+        }
         let target = Target::open(path.as_ref(), &mut self.config)?;
         let children = children::share(&mut self.config, target.file(), self.children)?;
         let invitation = Invitation::new(&self, children, path.as_ref());
@@ -451,6 +455,10 @@ impl Session {
     #[must_use = "what went wrong is told here only"]
     pub fn close_anyway(self) -> (Report, Option<Error>) {
         let error = end(&self.live).err();
+        if error.as_ref().is_some_and(|error| matches!(error.kind(), ErrorKind::Forked { .. })) {
+            // What is known of it is its parent's, and may be locked for ever.
+            return (Report::default(), error);
+        }
         let stats = self.live.link.stats();
         let (threads, losses) = self.live.link.thread_report();
         let late = self.live.late.load(Ordering::Relaxed);

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use novatrace_core::{Limits, SequenceId};
 use novatrace_sink::Compression;
+#[cfg(unix)]
+use novatrace_sink::Turns;
 use serde::{Deserialize, Serialize};
 
 use super::sizing::Bounds;
@@ -55,6 +57,18 @@ pub(crate) struct Shared {
     pub(crate) start: [u64; 3],
     /// The file by which they take turns.
     pub(crate) turns: PathBuf,
+}
+
+#[cfg(unix)]
+impl Shared {
+    pub(crate) fn new(number: u32, turns: Turns) -> Self {
+        let Turns { path, start } = turns;
+        Self { number, start, turns: path }
+    }
+
+    pub(crate) fn turns(&self) -> Turns {
+        Turns { path: self.turns.clone(), start: self.start }
+    }
 }
 
 /// The sequences that a process of several has with short ids.

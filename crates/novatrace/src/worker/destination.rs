@@ -44,7 +44,7 @@ impl Destination {
         let path = Some(file.path().to_owned());
         #[cfg(unix)]
         if let Some(shared) = &config.shared {
-            let shared = SharedFile::new(file, shared.turns.clone());
+            let shared = SharedFile::new(file, shared.turns());
             return Self::sink(shared, config.compression, path);
         }
         Self::sink(file, config.compression, path)

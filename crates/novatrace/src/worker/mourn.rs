@@ -43,7 +43,7 @@ impl Mourner {
     }
 
     /// Until the trace is finished.
-    pub(super) fn run(mut self, link: &Link) {
+    pub(super) fn run(mut self, link: &Link, program: &Program) {
         loop {
             // Asked first: what was recorded before the request is then in the rings.
             let asked = link.asked();
@@ -56,6 +56,7 @@ impl Mourner {
                 self.drains.iter().for_each(Drain::finish_close);
                 self.threads.iter().for_each(|thread| thread.finish_close());
                 while self.take() {}
+                program.leave();
                 return link.done(self.stats());
             }
             self.adopt(link);

@@ -90,7 +90,8 @@ impl Link {
         let source = io::Error::other("the trace's worker was killed");
         let path = Some(program.path().to_owned());
         self.fail(ErrorKind::Write { path, bytes: mourner.bytes(), source }.into());
-        if self.spawn(move || mourner.run(&link)).is_err() {
+        let buried = Arc::clone(program);
+        if self.spawn(move || mourner.run(&link, &buried)).is_err() {
             // Nobody is to wait for what does not come.
             self.done(program.stats());
         }

@@ -106,6 +106,9 @@ impl Link {
             }
             Message::Over { thread, name } => {
                 self.told_thread(thread).inspect(|thread| thread.end_as(name));
+                // Nothing more is said of it.
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.threads.remove(&thread);
             }
             Message::Tune { batch, compression } => self.hear_tuning(batch, &compression),
             Message::End(end) => {
