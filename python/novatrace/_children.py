@@ -16,7 +16,7 @@ def _finish_at_exit(_module):
 
 
 # The threads that are about to start programs: a fork that does is another program at once.
-_starting = set()
+_starting: set[int] = set()
 
 
 def _join_parent():

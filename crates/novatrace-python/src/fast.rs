@@ -149,8 +149,20 @@ impl<'a> Arguments<'a> {
                 _ => return self.pass_on(function),
             }
         };
-        if answer.is_null() { Err(PyErr::fetch(function.py())) } else { Ok(answer) }
+        answered(function.py(), answer)
     }
+}
+
+/// How many arguments a call has by place: the topmost bit says that the place before them is free.
+#[inline(always)]
+pub(crate) const fn count_by_place(count: usize) -> ffi::Py_ssize_t {
+    (count & (usize::MAX >> 1)).cast_signed()
+}
+
+/// What a call has answered, or raised.
+#[inline(always)]
+pub(crate) fn answered(py: Python<'_>, answer: Object) -> PyResult<Object> {
+    if answer.is_null() { Err(PyErr::fetch(py)) } else { Ok(answer) }
 }
 
 /// An argument, if it was given.

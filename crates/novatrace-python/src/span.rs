@@ -23,7 +23,7 @@ use pyo3::types::{PyString, PyType};
 
 use crate::class::{END, HAS_VECTORCALL, class, place, room, slot};
 use crate::error::state_error;
-use crate::fast::{Method, Object, called, documented, method_of};
+use crate::fast::{Method, Object, called, count_by_place, documented, method_of};
 use crate::function::Traced;
 use crate::live::{Opened, Said};
 use crate::value::text;
@@ -224,8 +224,7 @@ unsafe extern "C" fn call(
     names: Object,
 ) -> Object {
     called(|py| {
-        // The topmost bit says that the place before the arguments is free.
-        let count = count & (usize::MAX >> 1);
+        let count = count_by_place(count);
         // SAFETY: a tuple, of the names of those arguments that have one.
         let named = if names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(names) } };
         // SAFETY: the interpreter calls this with an instance, and `count` arguments.

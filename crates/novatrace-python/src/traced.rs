@@ -18,7 +18,9 @@ use pyo3::sync::critical_section::with_critical_section;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::class::{END, HAS_VECTORCALL, IS_METHOD, class, place, slot};
-use crate::fast::{Arguments, Method, Object, called, documented, method_of};
+use crate::fast::{
+    Arguments, Method, Object, answered, called, count_by_place, documented, method_of,
+};
 use crate::function::{Traced, TracedCall, function_name};
 use crate::live::Opened;
 
@@ -138,10 +140,8 @@ unsafe extern "C" fn call(
     names: Object,
 ) -> Object {
     called(|py| {
-        // The topmost bit says that the place before the arguments is free.
-        let count = (count & (usize::MAX >> 1)).cast_signed();
         // SAFETY: as the interpreter passed them.
-        let arguments = unsafe { Arguments::new(args, count, names) };
+        let arguments = unsafe { Arguments::new(args, count_by_place(count), names) };
         // SAFETY: the interpreter calls this with an instance.
         let (traced, function) = unsafe { parts(py, &object) };
         let mut opened = traced.open(py, || arguments.collect(py))?;
@@ -186,8 +186,7 @@ unsafe extern "C" fn bind(object: Object, to: Object, _: Object) -> Object {
             }
             let end = ptr::null_mut::<ffi::PyObject>();
             let method = METHOD.import(py, "types", "MethodType")?.as_ptr();
-            let bound = ffi::PyObject_CallFunctionObjArgs(method, object, to, end);
-            if bound.is_null() { Err(PyErr::fetch(py)) } else { Ok(bound) }
+            answered(py, ffi::PyObject_CallFunctionObjArgs(method, object, to, end))
         }
     })
 }

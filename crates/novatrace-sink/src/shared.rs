@@ -308,8 +308,8 @@ impl Sink for SharedFile {
 
 impl Drop for SharedFile {
     fn drop(&mut self) {
-        let opened = if self.lock.is_none() { self.turns.open().ok().flatten() } else { None };
-        Self::leave_by(self.sink.file(), &self.turns, self.lock.as_ref().or(opened.as_ref()));
+        let lock = self.lock.take().or_else(|| self.turns.open().ok().flatten());
+        Self::leave_by(self.sink.file(), &self.turns, lock.as_ref());
     }
 }
 
