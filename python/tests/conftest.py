@@ -1,8 +1,17 @@
 import os
+import signal
 
 import pytest
 
 from oracle import Absent, Oracle
+
+
+# What a shell starts in the background ignores these, and so does all that it starts: programs of the tests are sent them.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, name) and signal.getsignal(getattr(signal, name)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
